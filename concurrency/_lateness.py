@@ -1,0 +1,171 @@
+"""Facts that tell a patch in time from one that came too late.
+
+What is in ``sys.modules`` proves nothing: gunicorn imports ``ssl`` before any
+configuration file runs, and no harm comes of it. What proves lateness is a
+module that *holds* something unpatched: a lock, a thread-local, a socket class,
+a wait function. This module looks for those, and repairs what can be repaired.
+It imports nothing of Django.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from gevent import monkey
+
+# Modules that need native primitives, or that gevent looks after itself.
+_EXEMPT = frozenset(sys.stdlib_module_names) | {
+    "gevent",
+    "greenlet",
+    "zope",
+    "_cffi_backend",
+    "concurrency",
+    # Test runners, tracers and debuggers keep native threads and clocks on purpose.
+    "pytest",
+    "_pytest",
+    "pluggy",
+    "coverage",
+    "xdist",
+    "execnet",
+    "debugpy",
+    "pydevd",
+    "_pydevd_bundle",
+    "_pydev_bundle",
+    "_pydev_imps",
+}
+
+# Imported by nearly everything and fully repairable, see repair().
+_REPAIRABLE = "urllib3"
+
+_BOUND_NAMES = {
+    "socket": ("socket", "create_connection", "socketpair", "fromfd", "getaddrinfo"),
+    "ssl": ("SSLSocket",),
+    "threading": ("Lock", "RLock", "local"),
+    "_thread": ("start_new_thread",),
+    "select": ("select", "poll", "epoll"),
+}
+
+
+class Native(NamedTuple):
+    """The unpatched objects of this process."""
+
+    by_id: dict[int, str]
+    instances: tuple[type, ...]
+    bases: tuple[type, ...]
+    local: type
+    ssl_context: type
+
+    @classmethod
+    def collect(cls) -> Native:
+        """Return the originals, whether or not somebody has patched already."""
+
+        def original(module: str, name: str) -> Any:
+            __import__(module)
+            return monkey.get_original(module, name)
+
+        by_id = {
+            id(original(module, name)): f"{module}.{name}"
+            for module, names in _BOUND_NAMES.items()
+            for name in names
+            if hasattr(sys.modules.get(module) or __import__(module), name)
+        }
+        local, socket = original("threading", "local"), original("socket", "socket")
+        lock = type(original("_thread", "allocate_lock")())
+        return cls(
+            by_id, (lock, local, socket), (local, socket), local, original("ssl", "SSLContext")
+        )
+
+
+def find(native: Native) -> list[tuple[str, str]]:
+    """Return ``(module, what it holds)`` for everything that came before the patch.
+
+    Args:
+        native: the unpatched objects to look for.
+    """
+    return [*_find_known(native), *_find_bound(native)]
+
+
+def _find_known(native: Native) -> Iterator[tuple[str, str]]:
+    """Look at the two places where lateness is silent and does the most harm."""
+    database = sys.modules.get("django.db")
+    connections = getattr(database, "connections", None)
+    if connections is not None:
+        storage = object.__getattribute__(connections._connections, "__dict__")
+        if any(type(value) is native.local for value in storage.values()):
+            yield (
+                "django.db",
+                "keeps its connections in a native thread-local, so that all greenlets "
+                "would share them",
+            )
+    waiting = sys.modules.get("psycopg.waiting")
+    blocking = getattr(waiting, "wait_c", None)
+    if blocking is not None and getattr(waiting, "wait", None) is blocking:
+        yield "psycopg", "has chosen its blocking wait function"
+
+
+def _find_bound(native: Native) -> Iterator[tuple[str, str]]:
+    for module in _candidates():
+        for name, value in list(vars(module).items()):
+            if what := _describe(name, value, module.__name__, native):
+                yield module.__name__, what
+                break  # one fact for each module is enough to name it
+
+
+def _describe(name: str, value: object, module: str, native: Native) -> str | None:
+    # type() and never isinstance(): lazy objects evaluate themselves when asked.
+    kind = type(value)
+    if id(value) in native.by_id:
+        return f"has bound the unpatched {native.by_id[id(value)]} as {name}"
+    if kind in native.instances:
+        return f"has made an unpatched {kind.__name__} as {name}"
+    if issubclass(kind, type):
+        bases = value.__mro__[1:]  # type: ignore[attr-defined]
+        if any(base in bases for base in native.bases) and value.__module__ == module:
+            return f"has derived {name} from an unpatched class"
+    return None
+
+
+def _candidates() -> Iterator[ModuleType]:
+    for name, module in list(sys.modules.items()):
+        root = name.partition(".")[0]
+        # Aliases such as requests.packages.urllib3 are looked at under their own name.
+        if type(module) is not ModuleType or module.__name__ != name:
+            continue
+        if root not in _EXEMPT and root != _REPAIRABLE and name != "psycopg.waiting":
+            yield module
+
+
+def repair(native: Native) -> None:
+    """Make good what an early import has bound and what can still be replaced.
+
+    urllib3 resolves all of its names when they are used, so putting the patched
+    ones in their place is complete. ``ssl.SSLContext`` is only a factory for
+    whoever bound it, and contexts are not made at import: the same holds.
+    """
+    import ssl
+
+    if ssl.SSLContext is native.ssl_context:
+        return  # nothing is patched
+    for name, module in list(sys.modules.items()):
+        if type(module) is not ModuleType:
+            continue
+        for key, value in list(vars(module).items()):
+            if value is native.ssl_context and name != "ssl" and not name.startswith("gevent"):
+                setattr(module, key, ssl.SSLContext)
+    _repair_urllib3()
+
+
+def _repair_urllib3() -> None:
+    pool = sys.modules.get("urllib3.connectionpool")
+    if pool is not None:
+        import queue
+
+        pool.ConnectionPool.QueueCls = queue.LifoQueue
+    collections = sys.modules.get("urllib3._collections")
+    if collections is not None:
+        import threading
+
+        collections.RLock = threading.RLock  # type: ignore[attr-defined]

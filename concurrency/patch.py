@@ -1,0 +1,138 @@
+"""Importing this module makes the process cooperative.
+
+It must be the first import of every entry point::
+
+    import concurrency.patch
+
+It patches the standard library, then the database drivers that are installed.
+Importing it again does nothing. If something that cannot be repaired was
+imported before, ``LatePatchError`` names it and nothing is patched.
+
+Two environment variables leave the process as it is, for code that forks with
+``multiprocessing``, which does not work in a patched process:
+
+* ``CONCURRENCY_PATCH=0``: whatever is run;
+* ``CONCURRENCY_UNPATCHED_COMMANDS=a,b``: the management commands ``a`` and ``b``.
+
+``CONCURRENCY_ALLOW_LATE=x,y`` tolerates the top-level packages ``x`` and ``y``
+although they were imported first, for tracers that start before everything.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import PurePath
+
+from gevent import monkey
+from gevent.monkey import MonkeyPatchWarning
+
+from concurrency import _lateness
+from concurrency.errors import LatePatchError
+
+__all__ = ["is_patched", "late_modules"]
+
+_FALSE = frozenset({"0", "false", "no", "off", "n", "f"})
+_TRUE = frozenset({"1", "true", "yes", "on", "y", "t", ""})
+_MANAGEMENT_SCRIPTS = frozenset({"manage.py", "django-admin", "django-admin.py"})
+
+
+def is_patched() -> bool:
+    """Return whether sockets, threads and locks of this process are cooperative."""
+    return all(monkey.is_module_patched(name) for name in ("socket", "threading", "select"))
+
+
+def late_modules() -> list[tuple[str, str]]:
+    """Return ``(module, what it holds)`` for modules that were imported before the patch.
+
+    Empty in a process that was patched in time, and in one that is not patched.
+    """
+    return _tolerated(_lateness.find(_native)) if is_patched() else []
+
+
+def _wanted() -> bool:
+    value = os.environ.get("CONCURRENCY_PATCH", "").strip().lower()
+    if value in _FALSE:
+        return False
+    if value not in _TRUE:
+        raise ValueError(f"CONCURRENCY_PATCH={value!r} in the environment: write 0 or 1")
+    return _management_command() not in _names("CONCURRENCY_UNPATCHED_COMMANDS")
+
+
+def _names(variable: str) -> set[str]:
+    return {name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()}
+
+
+def _management_command() -> str | None:
+    """Return the management command that this process runs, or None."""
+    script = PurePath(sys.argv[0]) if sys.argv else PurePath()
+    as_module = script.name == "__main__.py" and script.parent.name == "django"
+    if not as_module and script.name not in _MANAGEMENT_SCRIPTS:
+        return None
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+
+
+def _tolerated(findings: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    allowed = _names("CONCURRENCY_ALLOW_LATE")
+    return [finding for finding in findings if finding[0].partition(".")[0] not in allowed]
+
+
+def _patch() -> None:
+    # Somebody else's patch (locust, gunicorn) is as good as ours if it came in time.
+    late = _tolerated(_lateness.find(_native))
+    if late:
+        raise LatePatchError(late)
+    if not is_patched():
+        with _inert_lazy_objects(), warnings.catch_warnings():
+            # gevent warns of modules that have bound SSLContext; repair() mends them.
+            warnings.simplefilter("ignore", MonkeyPatchWarning)
+            monkey.patch_all()
+    _lateness.repair(_native)
+    _patch_drivers()
+
+
+@contextmanager
+def _inert_lazy_objects() -> Iterator[None]:
+    """Keep gevent's scan for locks from evaluating Django's settings.
+
+    The scan calls ``isinstance`` on every object; an unevaluated ``LazySettings``
+    answers by loading the settings, which may not be configured yet.
+    """
+    functional = sys.modules.get("django.utils.functional")
+    if functional is None:
+        yield
+        return
+    states = [
+        object.__getattribute__(candidate, "__dict__")
+        for candidate in gc.get_objects()
+        if functional.LazyObject in type(candidate).__mro__
+    ]
+    unevaluated = [state for state in states if state.get("_wrapped") is functional.empty]
+    for state in unevaluated:
+        state["_wrapped"] = None
+    try:
+        yield
+    finally:
+        for state in unevaluated:
+            state["_wrapped"] = functional.empty
+
+
+def _patch_drivers() -> None:
+    if find_spec("psycopg2") is not None and find_spec("psycogreen") is not None:
+        from psycogreen.gevent import patch_psycopg
+
+        patch_psycopg()
+    if find_spec("pymysql") is not None and "MySQLdb" not in sys.modules:
+        import pymysql
+
+        pymysql.install_as_MySQLdb()
+
+
+_native = _lateness.Native.collect()
+if _wanted():
+    _patch()
