@@ -9,6 +9,7 @@ It imports nothing of Django.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -38,7 +39,7 @@ _EXEMPT = frozenset(sys.stdlib_module_names) | {
 }
 
 # Imported by nearly everything and fully repairable, see repair().
-_REPAIRABLE = "urllib3"
+_REPAIRABLE = frozenset({"urllib3", "socks"})
 
 _BOUND_NAMES = {
     "socket": ("socket", "create_connection", "socketpair", "fromfd", "getaddrinfo"),
@@ -134,7 +135,7 @@ def _candidates() -> Iterator[ModuleType]:
         # Aliases such as requests.packages.urllib3 are looked at under their own name.
         if type(module) is not ModuleType or module.__name__ != name:
             continue
-        if root not in _EXEMPT and root != _REPAIRABLE and name != "psycopg.waiting":
+        if root not in _EXEMPT | _REPAIRABLE and name != "psycopg.waiting":
             yield module
 
 
@@ -156,16 +157,27 @@ def repair(native: Native) -> None:
             if value is native.ssl_context and name != "ssl" and not name.startswith("gevent"):
                 setattr(module, key, ssl.SSLContext)
     _repair_urllib3()
+    _repair_asgiref()
 
 
 def _repair_urllib3() -> None:
-    pool = sys.modules.get("urllib3.connectionpool")
-    if pool is not None:
-        import queue
+    import queue
+    import threading
 
+    if (pool := sys.modules.get("urllib3.connectionpool")) is not None:
         pool.ConnectionPool.QueueCls = queue.LifoQueue
-    collections = sys.modules.get("urllib3._collections")
-    if collections is not None:
-        import threading
+    if (collections := sys.modules.get("urllib3._collections")) is not None:
+        vars(collections)["RLock"] = threading.RLock
+    # PySocks derives its socket class from what it finds; urllib3 looks it up at each use.
+    if (socks := sys.modules.get("socks")) is not None:
+        importlib.reload(socks)
 
-        collections.RLock = threading.RLock  # type: ignore[attr-defined]
+
+def _repair_asgiref() -> None:
+    """Replace the executor whose native queue would block the hub for ever."""
+    sync = sys.modules.get("asgiref.sync")
+    executor = getattr(getattr(sync, "SyncToAsync", None), "single_thread_executor", None)
+    if sync is not None and executor is not None and not executor._threads:
+        from concurrent.futures import ThreadPoolExecutor
+
+        sync.SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
