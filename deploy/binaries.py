@@ -42,20 +42,18 @@ class ServerUser:
     gid: int | None = None
 
     def run(
-        self, arguments: Sequence[str | Path], **options: object
-    ) -> subprocess.CompletedProcess:
+        self, arguments: Sequence[str | Path], *, text: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program as this user, in a session of its own, and return what it printed.
 
         A session of its own keeps Ctrl-C, which goes to all of a terminal's foreground programs,
         from killing `initdb` or `pg_ctl` half-way.
         """
-        identity = {}
-        if self.uid is not None:
-            identity = {"user": self.uid, "group": self.gid, "extra_groups": []}
-        environment = {key: os.environ[key] for key in ("PATH", "TMPDIR") if key in os.environ}
+        paths = {key: os.environ[key] for key in ("PATH", "TMPDIR") if key in os.environ}
         return subprocess.run(  # noqa: S603 - programs of the wheel, no shell
             [str(argument) for argument in arguments],
-            env={**environment, "LC_ALL": "C", "TZ": "UTC"},
+            input=text,
+            env={**paths, "LC_ALL": "C", "TZ": "UTC"},
             cwd="/",
             text=True,
             stdout=subprocess.PIPE,
@@ -63,7 +61,9 @@ class ServerUser:
             start_new_session=True,
             umask=0o077,
             check=False,
-            **{"stdin": subprocess.DEVNULL, **options, **identity},
+            user=self.uid,
+            group=self.gid,
+            extra_groups=None if self.uid is None else [],
         )
 
 
@@ -76,10 +76,10 @@ class Binaries:
     user: ServerUser
 
     def run(
-        self, program: str, *arguments: str | Path, **options: object
-    ) -> subprocess.CompletedProcess:
-        """Run one of the programs and return its exit code and what it printed."""
-        return self.user.run([self.folder / program, *arguments], **options)
+        self, program: str, *arguments: str | Path, text: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of the programs, with `text` as its input, and return what it printed."""
+        return self.user.run([self.folder / program, *arguments], text=text)
 
 
 @functools.cache

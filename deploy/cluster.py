@@ -195,7 +195,7 @@ def _execute(binaries: Binaries, data: Path, *statements: str) -> None:
     answer = binaries.run(
         "postgres", "--single", "-D", data, "-c", "exit_on_error=on",
         "-c", f"scram_iterations={SCRAM_ITERATIONS}", "postgres",
-        stdin=None, input="\n".join(statements) + "\n",
+        text="\n".join(statements) + "\n",
     )  # fmt: skip
     if answer.returncode != 0 or "FATAL" in answer.stdout:
         reason = "\n".join(line for line in answer.stdout.splitlines() if "PASSWORD" not in line)

@@ -42,7 +42,7 @@ def write(values: Mapping[str, str], path: Path = ENV_FILE) -> None:
         line = f"{key}={value}"
         pattern = re.compile(rf"^{re.escape(key)}=.*$", re.MULTILINE)
         if pattern.search(text):
-            text = pattern.sub(lambda _match, line=line: line, text)
+            text = pattern.sub(line.replace("\\", r"\\"), text)
         else:
             text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
     write_private(path, text)
