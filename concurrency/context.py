@@ -1,0 +1,80 @@
+"""What a child greenlet inherits, and what it never does.
+
+A greenlet starts with an empty context: context variables read their defaults
+and Django falls back to the default language and time zone. ``capture()`` takes
+what the parent has, ``Inherited.apply()`` gives it to the child. Database
+connections and transaction state are never part of it.
+
+This module also holds the two hooks by which layers above (the database) take
+part in a greenlet's life without being known here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Any, NamedTuple
+
+Hook = Callable[[], None]
+
+#: Called in a greenlet that is about to wait for others. Must not block.
+before_wait: list[Hook] = []
+
+#: Called in a child greenlet, or in a thread of ``offload``, when its work has ended.
+at_end: list[Hook] = []
+
+
+class Inherited(NamedTuple):
+    """What a parent hands to its children; one may serve many of them."""
+
+    variables: Context
+    settings: tuple[tuple[Callable[[Any], None], Any], ...]
+
+    def apply(self) -> None:
+        """Activate language, time zone, urlconf and script prefix in this greenlet.
+
+        The context variables are not set here: a greenlet is given its own copy
+        of ``variables`` before it starts, and a thread runs inside one.
+        """
+        for activate, value in self.settings:
+            activate(value)
+
+
+def capture() -> Inherited:
+    """Return what a child that is started now has to inherit."""
+    return Inherited(copy_context(), tuple(_django_settings()))
+
+
+def _django_settings() -> list[tuple[Callable[[Any], None], Any]]:
+    """Read Django's per-request settings where they differ from a fresh greenlet's.
+
+    They live in asgiref locals. From asgiref 3.12 on these are tagged with the
+    greenlet that set them, so copying the context does not carry them.
+    """
+    conf = sys.modules.get("django.conf")
+    if conf is None or not conf.settings.configured:
+        return []
+    found: list[tuple[Callable[[Any], None], Any]] = []
+    if (translation := sys.modules.get("django.utils.translation")) is not None:
+        language = translation.get_language()
+        if language is None:
+            found.append((lambda _: translation.deactivate_all(), None))
+        elif language != conf.settings.LANGUAGE_CODE:
+            found.append((translation.activate, language))
+    if (timezone := sys.modules.get("django.utils.timezone")) is not None:
+        zone = timezone.get_current_timezone()
+        if zone is not timezone.get_default_timezone():
+            found.append((timezone.activate, zone))
+    if (urls := sys.modules.get("django.urls.base")) is not None:
+        if (urlconf := urls.get_urlconf()) is not None:
+            found.append((urls.set_urlconf, urlconf))
+        if (prefix := urls.get_script_prefix()) != "/":
+            found.append((urls.set_script_prefix, prefix))
+    return found
+
+
+def run_hooks(hooks: list[Hook]) -> None:
+    """Call every hook of a list, in order."""
+    for hook in hooks:
+        hook()

@@ -1,0 +1,135 @@
+"""Time limits that are inherited, nest, and cannot be swallowed.
+
+``with deadline(2.5):`` throws a private ``BaseException`` into its body when the
+time is up, so that no ``except Exception`` on the way stops it; only the ``with``
+that expired turns it into ``DeadlineExceeded``. Everything that waits asks
+``remaining()`` or is interrupted by the throw. This module knows nothing of
+databases or HTTP.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any
+
+import gevent
+from gevent.hub import get_hub
+
+from concurrency.errors import DeadlineExceeded
+
+__all__ = ["deadline", "remaining"]
+
+
+class _Expired(BaseException):
+    """Thrown into the body of a ``deadline`` whose time is up."""
+
+
+class deadline:  # noqa: N801 - reads as a verb, like contextlib's
+    """Limit the time of a ``with`` block, and of everything it starts.
+
+    The nearest of nested deadlines wins. Children inherit it. A block that has
+    run out of time is interrupted where it waits; code that never waits cannot
+    be interrupted.
+
+    Args:
+        seconds: the limit in seconds, float; None means no limit of its own. A
+            limit of zero or less has expired before the block is entered.
+
+    Raises:
+        DeadlineExceeded: when the limit is reached (a ``TimeoutError``).
+        ValueError: when ``seconds`` is not a number.
+    """
+
+    __slots__ = ("_fired", "_signal", "_timer", "_token", "expires", "seconds")
+
+    # Whether a timer is needed although an outer deadline comes first.
+    _enforces = False
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = math.inf if seconds is None else float(seconds)
+        if math.isnan(self.seconds):
+            raise ValueError("deadline: seconds must be a number, not nan")
+        self._timer: Any = None
+        self._token: Token[deadline | None] | None = None
+        self._fired = False
+        self._signal = _Expired()
+        #: When the block has to end, on the clock of ``time.monotonic()``.
+        self.expires = math.inf
+
+    def __enter__(self) -> deadline:
+        if self._token is not None:
+            raise RuntimeError("this deadline is in use: make a new one for each block")
+        if self.seconds <= 0:
+            raise DeadlineExceeded(self.seconds)
+        own = time.monotonic() + self.seconds
+        outer = _current.get()
+        self._fired = False
+        self.expires = own if outer is None else min(own, outer.expires)
+        # When an outer one comes first its own timer does the work.
+        if self.expires != math.inf and (self._enforces or self.expires == own):
+            self._timer = get_hub().loop.timer(self.seconds)
+            self._timer.start(self._fire, gevent.getcurrent())
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+        token, self._token = self._token, None
+        if token is not None:
+            _current.reset(token)
+        if not self._fired:
+            return
+        if error is self._signal:
+            raise DeadlineExceeded(self.seconds).with_traceback(traceback) from None
+        # The body swallowed the signal, or failed while it ended. A kill or an
+        # outer deadline that arrived on top of it goes on its way.
+        if error is None or isinstance(error, Exception):
+            raise DeadlineExceeded(self.seconds) from error
+
+    def _fire(self, greenlet: Any) -> None:
+        """Interrupt the body; runs in the hub, so the body is waiting."""
+        self._fired = True
+        greenlet.throw(self._signal)
+
+    def __repr__(self) -> str:
+        left = self.expires - time.monotonic()
+        return f"<deadline of {self.seconds:g} s, {left:.3f} s left>"
+
+
+class inherited_deadline(deadline):  # noqa: N801 - as above
+    """Keep the deadline of the parent in a greenlet that may outlive it.
+
+    The parent's timer interrupts the parent alone. Tasks need no timer of their
+    own: the parent that waits for them cancels them.
+    """
+
+    __slots__ = ()
+    _enforces = True
+
+    def __init__(self) -> None:
+        super().__init__(remaining())
+
+
+_current: ContextVar[deadline | None] = ContextVar("concurrency.deadline", default=None)
+
+
+def remaining() -> float | None:
+    """Return the seconds left until the nearest deadline, or None without one.
+
+    Returns:
+        Seconds as a float, zero when the time is up; None when no limit applies.
+    """
+    nearest = _current.get()
+    if nearest is None or nearest.expires == math.inf:
+        return None
+    return max(0.0, nearest.expires - time.monotonic())

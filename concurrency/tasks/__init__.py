@@ -1,0 +1,27 @@
+"""Greenlets: start them, wait for them, cancel them, and lose nothing.
+
+``TaskGroup`` is the primitive; ``gather`` and ``map_each`` are thin layers on it.
+``spawn`` and ``joinall`` are gevent's two verbs made safe, ``offload`` runs code
+that blocks in a native thread. Nothing here knows of databases or HTTP: those
+take part through the hooks of ``concurrency.context``.
+"""
+
+from __future__ import annotations
+
+from concurrency.tasks.fanout import gather, map_each
+from concurrency.tasks.group import Task, TaskGroup
+from concurrency.tasks.loose import joinall, outstanding, spawn
+from concurrency.tasks.threads import OffloadStatistics, offload, offload_statistics
+
+__all__ = [
+    "OffloadStatistics",
+    "Task",
+    "TaskGroup",
+    "gather",
+    "joinall",
+    "map_each",
+    "offload",
+    "offload_statistics",
+    "outstanding",
+    "spawn",
+]

@@ -1,0 +1,166 @@
+"""One task: a call that runs in a greenlet of its own, and its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import gevent
+from gevent.event import Event
+
+from concurrency import context
+from concurrency.errors import TaskCancelled
+
+if TYPE_CHECKING:
+    from concurrency.tasks.group import TaskGroup
+
+T_co = TypeVar("T_co", covariant=True)
+
+# _ENDED: the call is over, its clean-up is not.
+_QUEUED, _STARTED, _ENDED, _DONE = range(4)
+
+
+class Task(Generic[T_co]):
+    """A call that a ``TaskGroup`` runs.
+
+    Made by ``TaskGroup.spawn``, never by hand.
+    """
+
+    __slots__ = (
+        "_args",
+        "_ended",
+        "_fn",
+        "_greenlet",
+        "_group",
+        "_inherited",
+        "_kwargs",
+        "_state",
+        "_value",
+        "cancelled",
+        "error",
+    )
+
+    def __init__(
+        self,
+        group: TaskGroup,
+        fn: Callable[..., T_co],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        inherited: context.Inherited,
+    ) -> None:
+        self._group = group
+        self._fn = fn
+        self._args = args
+        self._kwargs = kwargs
+        self._inherited: context.Inherited | None = inherited
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._state = _QUEUED
+        self._value: T_co | None = None
+        self._ended: Event | None = None
+        #: What the call raised; None while it runs, after success and after a cancel.
+        self.error: BaseException | None = None
+        #: Whether the call was ended by ``cancel()`` or by a kill.
+        self.cancelled = False
+
+    def done(self) -> bool:
+        """Return whether the task has ended, in whatever way."""
+        return self._state == _DONE
+
+    def result(self) -> T_co:
+        """Wait for the task and return what the call returned.
+
+        Raises:
+            TaskCancelled: the task was cancelled.
+            BaseException: what the call raised.
+        """
+        error = self.exception()
+        if error is not None:
+            raise error
+        return self._value  # type: ignore[return-value]
+
+    def exception(self) -> BaseException | None:
+        """Wait for the task and return what the call raised, or None.
+
+        Raises:
+            TaskCancelled: the task was cancelled.
+        """
+        self._wait()
+        if self.cancelled:
+            raise TaskCancelled(f"{self!r} was cancelled")
+        return self.error
+
+    def cancel(self) -> None:
+        """Ask the task to end: ``GreenletExit`` is raised where it waits.
+
+        Does not wait for it. A task that has ended is not changed.
+        """
+        if self._state == _DONE:
+            return
+        if self._greenlet is None:
+            self.cancelled = True
+            self._finish()
+        else:
+            self._greenlet.kill(block=False)
+
+    @property
+    def frame(self) -> FrameType | None:
+        """Where the task waits now; None when it does not."""
+        return None if self._greenlet is None else self._greenlet.gr_frame
+
+    def start(self) -> None:
+        """Run the call in a new greenlet; for the group."""
+        inherited = self._inherited
+        assert inherited is not None  # noqa: S101 - a task is started once
+        self._state = _STARTED
+        self._greenlet = greenlet = gevent.Greenlet(self._run, inherited)
+        self._inherited = None
+        greenlet.gr_context = inherited.variables.copy()
+        # The link is for a greenlet that is killed before it has run at all, or
+        # again while it cleans up; otherwise _run() has told the group before.
+        greenlet.rawlink(self._died)
+        greenlet.start()
+
+    def _run(self, inherited: context.Inherited) -> None:
+        try:
+            inherited.apply()
+            self._value = self._fn(*self._args, **self._kwargs)
+        except gevent.GreenletExit:
+            self.cancelled = True
+        except BaseException as error:  # noqa: BLE001 - the group raises it
+            # Without this frame the traceback shows the call alone, and there is no cycle.
+            trace = error.__traceback__
+            self.error = error.with_traceback(trace.tb_next if trace else None)
+        self._state = _ENDED
+        context.run_hooks(context.at_end)
+        self._finish()
+
+    def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
+        if self._state == _STARTED:
+            self.cancelled = True
+        if self._state != _DONE:
+            self._finish()
+
+    def _finish(self) -> None:
+        had_started = self._state != _QUEUED
+        self._state = _DONE
+        self._group.finished(self, had_started=had_started)
+        if self._ended is not None:
+            self._ended.set()
+
+    def _wait(self) -> None:
+        if self._state == _DONE:
+            return
+        if self._ended is None:
+            self._ended = Event()
+        context.run_hooks(context.before_wait)
+        self._ended.wait()
+
+    def __repr__(self) -> str:
+        name = getattr(self._fn, "__qualname__", None) or repr(self._fn)
+        state = ("queued", "running", "running", "done")[self._state]
+        if self._state == _DONE and self.cancelled:
+            state = "cancelled"
+        elif self._state == _DONE and self.error is not None:
+            state = f"failed with {type(self.error).__name__}"
+        return f"<Task {name} {state}>"

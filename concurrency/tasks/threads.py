@@ -1,0 +1,125 @@
+"""``offload``: code that blocks or computes, in a native thread.
+
+The threads are ours, not the hub's ten, which DNS and files share.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar, cast
+
+from gevent.hub import get_hub
+from gevent.threadpool import ThreadPool
+
+from concurrency import context
+from concurrency.conf import conf
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("concurrency.tasks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffloadStatistics:
+    """The native threads of ``offload`` in this process.
+
+    Attributes:
+        max_threads: how many calls may run at the same time.
+        running: calls that run now, whether or not somebody waits for them.
+        abandoned: those of them whose caller was cancelled.
+        waiting: calls that wait for a thread.
+    """
+
+    max_threads: int
+    running: int
+    abandoned: int
+    waiting: int
+
+
+class _Call:
+    """One call: runs in a thread, keeps its outcome for the greenlet that waits."""
+
+    __slots__ = ("abandoned", "error", "fn", "inherited", "running", "value")
+
+    def __init__(self, fn: Callable[[], Any]) -> None:
+        self.fn = fn
+        self.inherited = context.capture()
+        self.running = False
+        self.abandoned = False
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        if self.abandoned:
+            return
+        self.running = True
+        try:
+            self.inherited.variables.run(self._run)
+        finally:
+            self.running = False
+            _calls.discard(self)
+        if self.error is not None and self.abandoned:
+            logger.error("offloaded call failed after its caller had gone", exc_info=self.error)
+
+    def _run(self) -> None:
+        try:
+            self.inherited.apply()
+            self.value = self.fn()
+        except BaseException as error:  # noqa: BLE001 - raised in the greenlet that waits
+            trace = error.__traceback__
+            self.error = error.with_traceback(trace.tb_next if trace else None)
+        finally:
+            context.run_hooks(context.at_end)
+
+
+_calls: set[_Call] = set()
+
+
+def offload(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``fn(*args, **kwargs)`` in a native thread; other greenlets go on meanwhile.
+
+    For C code that blocks and for short computations. The thread has the
+    caller's context and database connections of its own, which it gives back
+    after the call. A caller that is cancelled stops waiting at once; the thread
+    cannot be stopped and runs on to the end.
+
+    Raises:
+        BaseException: what the call raised.
+    """
+    call = _Call(lambda: fn(*args, **kwargs))
+    context.run_hooks(context.before_wait)
+    _calls.add(call)
+    try:
+        # Waits for a free thread here, then for the call.
+        _threads().spawn(call.run).get()
+    except BaseException:
+        call.abandoned = True
+        if not call.running:
+            _calls.discard(call)
+        raise
+    if call.error is not None:
+        raise call.error
+    return cast("T", call.value)
+
+
+def offload_statistics() -> OffloadStatistics:
+    """Return how busy the threads of ``offload`` are."""
+    calls = list(_calls)
+    running = [call for call in calls if call.running]
+    return OffloadStatistics(
+        max_threads=conf.OFFLOAD_THREADS,
+        running=len(running),
+        abandoned=sum(call.abandoned for call in running),
+        waiting=len(calls) - len(running),
+    )
+
+
+def _threads() -> ThreadPool:
+    """Return the threads of this hub; a pool can be used from its own hub only."""
+    hub: Any = get_hub()
+    if not hasattr(hub, "_concurrency_threads"):
+        hub._concurrency_threads = ThreadPool(conf.OFFLOAD_THREADS, hub=hub)
+    return cast("ThreadPool", hub._concurrency_threads)
