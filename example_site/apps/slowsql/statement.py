@@ -1,0 +1,34 @@
+"""The one slow SQL statement, for each kind of database.
+
+It sleeps *in the database* and computes there too, so that what is measured is
+a real wait for a server. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from django.db import connection
+
+__all__ = ["square_slowly"]
+
+# MySQL and SQLite run a function without a table; its value, 0, is not looked at.
+_SLEEP_BESIDE = "SELECT %s * %s, sleep(%s)"
+_STATEMENTS = {
+    "postgresql": "SELECT %s::bigint * %s::bigint FROM pg_sleep(%s)",
+    "mysql": _SLEEP_BESIDE,
+    "sqlite": _SLEEP_BESIDE,
+}
+
+
+def square_slowly(x: int, seconds: float) -> int:
+    """Return ``x`` squared, computed by the default database after it slept.
+
+    Args:
+        x: the number, at most 10^9 either way, so that the square fits 64 bits.
+        seconds: how long the statement sleeps.
+
+    Raises:
+        DatabaseError: the statement failed, or no connection was to be had.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_STATEMENTS[connection.vendor], [x, x, seconds])
+        return cursor.fetchone()[0]

@@ -1,0 +1,70 @@
+"""The pages of the demonstration."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from concurrency.patch import is_patched
+from example_site.apps.slowsql.answers import answer, says_what_is_wrong, text
+from example_site.apps.slowsql.credentials import basic_auth_required
+from example_site.apps.slowsql.fanout import Square, run_ten
+from example_site.apps.slowsql.loopback import ask_for_square
+from example_site.apps.slowsql.parameters import read_seconds, read_x
+from example_site.apps.slowsql.statement import square_slowly
+
+__all__ = ["index", "slow_sql", "ten_slow_queries", "ten_slow_requests"]
+
+logger = logging.getLogger(__name__)
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """List the pages of the demonstration."""
+    return render(request, "slowsql/index.html")
+
+
+@require_safe
+@basic_auth_required
+@says_what_is_wrong
+def slow_sql(request: HttpRequest) -> HttpResponse:
+    """Answer the square of ``x``, computed by the database after it slept for ``seconds``."""
+    x, seconds = read_x(request.GET), read_seconds(request.GET)
+    try:
+        return text(str(square_slowly(x, seconds)))
+    except DatabaseError as error:
+        logger.exception("slow-sql: x=%s, seconds=%s", x, seconds)
+        return text(f"The database failed: {type(error).__name__}: {error}\n", status=503)
+
+
+@require_safe
+@basic_auth_required
+@says_what_is_wrong
+def ten_slow_requests(request: HttpRequest) -> HttpResponse:
+    """Answer ten squares that this server asked itself for, all at the same time."""
+    return _ten(request, ask_for_square, "requests")
+
+
+@require_safe
+@basic_auth_required
+@says_what_is_wrong
+def ten_slow_queries(request: HttpRequest) -> HttpResponse:
+    """Answer ten squares from ten statements on ten connections at the same time."""
+    return _ten(request, square_slowly, "queries")
+
+
+def _ten(request: HttpRequest, square: Square, what: str) -> HttpResponse:
+    seconds = read_seconds(request.GET)
+    if not is_patched():
+        return text(
+            "This process is not patched, so it does one thing at a time: it would wait for "
+            "itself. Start it without CONCURRENCY_PATCH=0, and with `import concurrency.patch` "
+            "as the first import.\n",
+            status=503,
+        )
+    outcome = run_ten(square, seconds, f"Ten slow {what}")
+    return answer(request, outcome, {"what": what, "seconds": f"{seconds:g}"})

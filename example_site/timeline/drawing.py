@@ -1,0 +1,167 @@
+"""Where everything in the picture of a timeline goes.
+
+Turns a ``Timeline`` into numbers and texts that a template only has to place.
+Widths are per cent of the picture, so that it fits a phone and a wide screen
+while its text keeps its size; heights are pixels. Numbers are formatted here
+and not in the template, where the active language would give them a comma.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from example_site.timeline.chart import Bar, Timeline
+
+__all__ = ["Drawing", "draw"]
+
+AXIS_HEIGHT = 26
+ROW_HEIGHT = 34
+_TICKS_AT_MOST = 6
+# Text centred on a tick this close to the right edge would be cut off.
+_EDGE = 94.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A vertical line with the time it stands for."""
+
+    x: str
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One bar with its texts; ``y`` values are pixels from the top."""
+
+    label: str
+    result: str
+    failed: bool
+    start: str
+    end: str
+    took: str
+    x: str
+    width: str
+    text_y: int
+    bar_y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One bar's part of the strip in which all stand one after the other."""
+
+    x: str
+    width: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Everything that the template of a timeline shows."""
+
+    title: str
+    description: str
+    height: int
+    rows: tuple[Row, ...]
+    ticks: tuple[Tick, ...]
+    pieces: tuple[Piece, ...]
+    together: str
+    total: str
+    one_after_the_other: str
+    speedup: str
+    has_results: bool
+
+
+def draw(timeline: Timeline) -> Drawing:
+    """Return the picture of ``timeline``: places in per cent and pixels, times as text."""
+    total, in_sequence = timeline.total, timeline.one_after_the_other
+    longest = max(total, in_sequence)
+    return Drawing(
+        title=timeline.title,
+        description=_describe(timeline),
+        height=AXIS_HEIGHT + ROW_HEIGHT * len(timeline.bars),
+        rows=tuple(_row(bar, index, total) for index, bar in enumerate(timeline.bars)),
+        ticks=_ticks(total),
+        pieces=_pieces(timeline.bars, longest),
+        together=_percent(total, longest),
+        total=seconds(total),
+        one_after_the_other=seconds(in_sequence),
+        speedup=f"{timeline.speedup:.1f}",
+        has_results=any(bar.result for bar in timeline.bars),
+    )
+
+
+def seconds(value: float) -> str:
+    """Return ``value``, in seconds, as text of three digits or so: ``5.02 s``, ``13 ms``."""
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.2f} s"
+
+
+def _describe(timeline: Timeline) -> str:
+    count = len(timeline.bars)
+    if not count:
+        return "Nothing ran."
+    pieces = "one bar" if count == 1 else f"{count} bars"
+    return (
+        f"{pieces}, finished after {seconds(timeline.total)}; one after the other it would "
+        f"have taken {seconds(timeline.one_after_the_other)}. The table has the numbers."
+    )
+
+
+def _row(bar: Bar, index: int, total: float) -> Row:
+    top = AXIS_HEIGHT + ROW_HEIGHT * index
+    return Row(
+        label=bar.label,
+        result=bar.result,
+        failed=bar.failed,
+        start=_precise(bar.start),
+        end=_precise(bar.end),
+        took=_precise(bar.duration),
+        x=_percent(bar.start, total),
+        width=_percent(bar.duration, total),
+        text_y=top + 13,
+        bar_y=top + 19,
+    )
+
+
+def _pieces(bars: tuple[Bar, ...], longest: float) -> tuple[Piece, ...]:
+    pieces, before = [], 0.0
+    for bar in bars:
+        pieces.append(Piece(_percent(before, longest), _percent(bar.duration, longest), bar.failed))
+        before += bar.duration
+    return tuple(pieces)
+
+
+def _ticks(total: float) -> tuple[Tick, ...]:
+    if total <= 0:
+        return (Tick("0%", "start", "0 s"),)
+    step = _step(total)
+    # Nothing but a rounding error may keep the last tick off the axis.
+    count = math.floor(total / step + 1e-9)
+    return tuple(_tick(index * step, step, total) for index in range(count + 1))
+
+
+def _tick(value: float, step: float, total: float) -> Tick:
+    place = 100 * value / total
+    anchor = "start" if value == 0 else "end" if place > _EDGE else "middle"
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return Tick(_percent(value, total), anchor, f"{value:.{decimals}f} s")
+
+
+def _step(total: float) -> float:
+    """Return the smallest of 1, 2, 5, 10, ... (or 0.1, 0.2, ...) that gives few enough ticks."""
+    power = 10.0 ** math.floor(math.log10(total / _TICKS_AT_MOST))
+    for factor in (1, 2, 5):
+        if total / (factor * power) <= _TICKS_AT_MOST:
+            return factor * power
+    return 10 * power
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole if whole else 0:.3f}%"
+
+
+def _precise(value: float) -> str:
+    return f"{value:.3f}"
