@@ -1,0 +1,1 @@
+"""Settings of the example site: one module for each environment, chosen by ENVIRONMENT."""

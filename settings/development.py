@@ -1,0 +1,17 @@
+"""A developer's machine: PostgreSQL out of the wheel unless DATABASE_URL names another."""
+
+from __future__ import annotations
+
+from settings.base import *  # noqa: F403 - all of them, to change some
+from settings.base import DATABASE_URL, databases, environment
+
+environment.require("SECRET_KEY")
+
+if not DATABASE_URL:
+    DATABASES = {"default": databases.from_url(databases.local_url())}
+
+ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]"))
+
+# Static files are served from where they are written, also with DEBUG off: nothing is collected.
+WHITENOISE_AUTOREFRESH = True
+WHITENOISE_USE_FINDERS = True
