@@ -1,0 +1,38 @@
+# The verbs of the project, the same for people and for CI. CONTRIBUTING.md tells what they do.
+
+# Where to install. CI and people with an environment of their own set VENV.
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install db run demo test lint bench freeze
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt requirements-dev.txt requirements-bench.txt deploy/install.sh
+	@sh deploy/install.sh $(VENV)
+	@touch $@
+
+db: install
+	@$(PYTHON) -m deploy.localdb start
+
+run: install
+	@$(PYTHON) -m deploy.run
+
+demo: install
+	@$(PYTHON) -m bench.demo
+
+test: install
+	$(PYTHON) -m pytest --cov --cov-report=term $(ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	@$(PYTHON) -m bench $(ARGS)
+
+freeze:
+	@sh deploy/freeze.sh
