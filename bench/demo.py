@@ -1,0 +1,140 @@
+"""The demonstration, timed: `python -m bench.demo`, which is `make demo`.
+
+Starts a database and the example with one worker, asks for ten slow requests
+once cold and three times warm, then for ten slow queries, and compares with the
+time that one statement takes. Exits non-zero when an answer is wrong or took
+more than 1.2 times the ideal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+from bench.database import ConnectionCounter, database
+from bench.report import table
+from bench.server import WebServer, exit_on_sigterm
+
+__all__ = ["Visit", "main", "render"]
+
+ANSWER = "".join(f"{x * x}\n" for x in range(1, 11))
+LIMIT = 1.2  # times the ideal
+_LOOK_EVERY = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request and what came back.
+
+    Args:
+        name: what was asked, and in which state of the server.
+        seconds: how long each of the ten statements slept.
+        measured: how long the answer took, in seconds.
+        connections: the most that were open meanwhile.
+        complaint: what was wrong with the answer; empty when it was right.
+    """
+
+    name: str
+    seconds: float
+    measured: float
+    connections: int
+    complaint: str = ""
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether it took more than 1.2 times the ideal."""
+        return self.measured > LIMIT * self.seconds
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Its line of the table."""
+        return (
+            self.name,
+            f"{10 * self.seconds:.2f} s",
+            f"{self.seconds:.2f} s",
+            f"{self.measured:.3f} s",
+            f"{(self.measured - self.seconds) * 1000:.0f} ms",
+            str(self.connections),
+        )
+
+
+def render(visits: list[Visit]) -> str:
+    """Return the table, and a line for each answer that was wrong or late."""
+    header = ("ten statements", "sequential", "ideal", "measured", "overhead", "connections")
+    lines = [table(header, [visit.row for visit in visits])]
+    for visit in visits:
+        if visit.complaint:
+            lines.append(f"{visit.name}: {visit.complaint}")
+        elif visit.too_slow:
+            lines.append(f"{visit.name}: more than {LIMIT} times the ideal")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demonstration and print its table; 1 when something was wrong or late."""
+    parser = argparse.ArgumentParser(prog="python -m bench.demo", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0, help="time of each statement")
+    seconds = parser.parse_args(arguments).seconds
+    exit_on_sigterm()
+    visits = []
+    _say("starting a database and gunicorn with one worker")
+    with database() as url, WebServer({"DATABASE_URL": url}) as server:
+        for name, path in [
+            ("/ten-slow-requests/, cold", "/ten-slow-requests/"),
+            *((f"/ten-slow-requests/, warm {n}", "/ten-slow-requests/") for n in (1, 2, 3)),
+            ("/ten-slow-queries/, warm", "/ten-slow-queries/"),
+        ]:
+            _say(f"asking for {name}")
+            visits.append(_visit(server, url, name, path, seconds))
+    _say(f"\n{render(visits)}")
+    return 1 if any(visit.complaint or visit.too_slow for visit in visits) else 0
+
+
+def _visit(server: WebServer, url: str, name: str, path: str, seconds: float) -> Visit:
+    pair = base64.b64encode(f"{server.user}:{server.password}".encode()).decode()
+    headers = {"Authorization": f"Basic {pair}", "Accept": "text/plain"}
+    with _counting(url) as counter:
+        start = perf_counter()
+        status, _, body = server.get(f"{path}?seconds={seconds}", headers)
+        measured = perf_counter() - start
+    right = status == 200 and body == ANSWER
+    return Visit(
+        name=name,
+        seconds=seconds,
+        measured=measured,
+        connections=counter.most,
+        complaint="" if right else f"status {status}: {body.strip()[:200]}",
+    )
+
+
+@contextmanager
+def _counting(url: str) -> Iterator[ConnectionCounter]:
+    """Count connections in a thread while the block runs."""
+    with ConnectionCounter(url) as counter:
+        over = threading.Event()
+
+        def count() -> None:
+            while not over.wait(_LOOK_EVERY):
+                counter.count()
+
+        thread = threading.Thread(target=count, name="connection counter")
+        thread.start()
+        try:
+            yield counter
+        finally:
+            over.set()
+            thread.join()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Starts the example under gunicorn on a free port, and stops it.
+
+The port is bound here and handed over, so that nobody else can take it between.
+Knows nothing of databases: their address comes in the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+__all__ = ["ROOT", "ServerError", "WebServer", "exit_on_sigterm"]
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+START_LIMIT = 30  # seconds until a worker has to answer
+STOP_LIMIT = 20  # seconds for requests in flight, then it is killed
+
+
+class ServerError(RuntimeError):
+    """The server did not start; the text has the end of its log."""
+
+
+class WebServer:
+    """The example site under gunicorn, as a context manager.
+
+    Args:
+        environment: variables that differ from those of this process, DATABASE_URL
+            among them.
+        arguments: more arguments for gunicorn, such as ``["--preload"]``.
+        workers: the number of worker processes.
+
+    Attributes:
+        port: the port that it listens on.
+        url: its address, without a slash at the end.
+        user: the user of the demonstration.
+        password: that user's password.
+        process: gunicorn's arbiter.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], *, arguments: Sequence[str] = (), workers: int = 1
+    ) -> None:
+        self._given = dict(environment)
+        self._arguments = list(arguments)
+        self._workers = workers
+        self.user = self._given.get("DEMO_USER", "demo")
+        self.password = self._given.get("DEMO_PASSWORD", secrets.token_urlsafe(12))
+        self.port = 0
+        self.process: subprocess.Popen[bytes]
+        self._log: IO[bytes]
+
+    @property
+    def url(self) -> str:
+        """The address of the server, without a slash at the end."""
+        return f"http://{HOST}:{self.port}"
+
+    def __enter__(self) -> WebServer:
+        self.start()
+        try:
+            self.wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start gunicorn; returns at once, before it answers."""
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        with socket.create_server((HOST, 0), backlog=2048) as listener:
+            self.port = listener.getsockname()[1]
+            command = [
+                *(sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"),
+                *("--bind", f"fd://{listener.fileno()}", "--workers", str(self._workers)),
+                *self._arguments,
+                "wsgi:application",
+            ]
+            self.process = subprocess.Popen(  # noqa: S603 - our own server
+                command,
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(listener.fileno(),),
+            )
+
+    def wait_until_it_answers(self) -> None:
+        """Return when a worker answers HTTP; it is asked for a page that needs no database.
+
+        Raises:
+            ServerError: it ended, or did not answer in time.
+        """
+        limit = time.monotonic() + START_LIMIT
+        while self.process.poll() is None and time.monotonic() < limit:
+            try:
+                # Nobody is let in without a password, so nothing is done for this.
+                self.get("/slow-sql/", limit=2.0)
+            except (OSError, HTTPException):
+                time.sleep(0.02)
+            else:
+                return
+        raise ServerError(f"gunicorn does not answer on {self.url}. Its log:\n{self.log()}")
+
+    def get(
+        self, path: str, headers: Mapping[str, str] | None = None, *, limit: float = 60.0
+    ) -> tuple[int, Mapping[str, str], str]:
+        """Return status, headers and text of the answer to a GET for ``path``."""
+        connection = HTTPConnection(HOST, self.port, timeout=limit)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers=dict(headers or {}))
+            response = connection.getresponse()
+            return response.status, response.headers, response.read().decode()
+
+    def stop(self) -> int:
+        """Stop gunicorn, let requests in flight end, and return its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_LIMIT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode
+
+    def log(self, last: int = 4000) -> str:
+        """Return the end of what the server has printed."""
+        size = self._log.seek(0, os.SEEK_END)
+        start = max(0, size - last)
+        return os.pread(self._log.fileno(), size - start, start).decode(errors="replace")
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "ENVIRONMENT": "settings.development",
+            "DEBUG": "False",
+            "SECRET_KEY": "only-for-this-run-" + secrets.token_hex(24),
+            "ALLOWED_HOSTS": HOST,
+            "PORT": str(self.port),
+            "DEMO_BASE_URL": self.url,
+            "DEMO_USER": self.user,
+            "DEMO_PASSWORD": self.password,
+            "WEB_CONCURRENCY": str(self._workers),
+            "PYTHONUNBUFFERED": "1",
+            **self._given,
+        }
+
+
+def exit_on_sigterm() -> None:
+    """Make SIGTERM end this process through its ``finally`` blocks, so that servers stop."""
+
+    def leave(signum: int, frame: object) -> None:
+        sys.exit(128 + signum)
+
+    signal.signal(signal.SIGTERM, leave)
