@@ -86,8 +86,8 @@ class Cluster:
         # The superuser gets no password: with SCRAM asked from everybody, nobody can log in as it.
         answer = binaries.run(
             "initdb", "--pgdata", draft, "--username=postgres", "--encoding=UTF8",
-            "--locale=C", "--auth-local=peer", "--auth-host=scram-sha-256", "--no-sync",
-            "--no-instructions",
+            "--locale=C", "--auth-local=peer", "--auth-host=scram-sha-256",
+            "--no-instructions", *(["--no-sync"] if self.unsafe else []),
         )  # fmt: skip
         if answer.returncode != 0:
             raise LocalDatabaseError(f"initdb failed: {answer.stdout.strip()}")
@@ -97,7 +97,6 @@ class Cluster:
             f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD {_literal(password)}",
             f"CREATE DATABASE {DATABASE} OWNER {ROLE}",
         )
-        os.sync()  # once, instead of initdb's file by file
         draft.rename(self.data)
 
     def set_password(self, password: str) -> None:
@@ -128,11 +127,15 @@ class Cluster:
                 raise LocalDatabaseError(f"PostgreSQL did not start in {self.data}: {said}")
             time.sleep(0.1)
 
-    def stop(self) -> bool:
-        """Stop the server, breaking off what its clients do; False when it did not run."""
+    def stop(self, *, orderly: bool = True) -> bool:
+        """Stop the server, breaking off what its clients do; False when it did not run.
+
+        Args:
+            orderly: Write everything down first, so that the next start has nothing to recover.
+        """
         if self.running() is None:
             return False
-        for mode in ("fast", "immediate"):
+        for mode in ("fast", "immediate") if orderly else ("immediate",):
             answer = self._binaries().run(
                 "pg_ctl", "stop", "--pgdata", self.data, "--silent",
                 "--wait", "--timeout", str(STOP_LIMIT), "--mode", mode,

@@ -137,15 +137,22 @@ class LocalPostgres:
 
     def stop(self) -> bool:
         """Stop the server, and delete its data if it was temporary; False when it did not run."""
+        return self._stop(delete=False)
+
+    def delete(self) -> bool:
+        """Stop the server and delete its data, for good; False when it did not run."""
+        return self._stop(delete=True)
+
+    def _stop(self, *, delete: bool) -> bool:
         if not self.home.is_dir():
             return False
         with self._locked():
             cluster = self._cluster()
-            stopped = cluster.stop()
-            record = self._read_record()
-            if record is not None and record.temporary:
+            delete = delete or cluster.unsafe
+            stopped = cluster.stop(orderly=not delete)
+            if delete and cluster.folder.is_dir():
                 shutil.rmtree(cluster.folder)
-                self._record_file.unlink()
+                self._record_file.unlink(missing_ok=True)
             return stopped
 
     def _start_somewhere(self, cluster: Cluster, wished: int) -> int:
@@ -230,7 +237,7 @@ class CheckoutPostgres(LocalPostgres):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; standard output has the URL or the state and nothing else."""
     parser = argparse.ArgumentParser(prog="python -m deploy.localdb", description=__doc__)
-    parser.add_argument("verb", choices=("start", "stop", "status", "url"))
+    parser.add_argument("verb", choices=("start", "stop", "status", "url", "delete"))
     parser.add_argument("--data", type=Path, help="folder of the server (default: the checkout's)")
     parser.add_argument("--port", type=int, default=0, help="0, the default: as before, or free")
     parser.add_argument("--temporary", action="store_true", help="fast; data deleted by stop")
@@ -252,8 +259,9 @@ def _run(verb: str, server: LocalPostgres) -> int:
         sys.stderr.write(f"PostgreSQL {state} on {HOST}:{server.record.port}\n")
         sys.stdout.write(f"{server.url}\n")
         return 0
-    if verb == "stop":
-        sys.stderr.write("PostgreSQL stopped\n" if server.stop() else "PostgreSQL did not run\n")
+    if verb in ("stop", "delete"):
+        ran = server.stop() if verb == "stop" else server.delete()
+        sys.stderr.write("PostgreSQL stopped\n" if ran else "PostgreSQL did not run\n")
         return 0
     if not server.running:
         (sys.stdout if verb == "status" else sys.stderr).write("stopped\n")
