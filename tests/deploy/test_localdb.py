@@ -63,9 +63,18 @@ def home(tmp_path: Path) -> Iterator[Path]:
     LocalPostgres(folder).delete()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
+    """A server that runs, for tests that only look at it."""
+    server = LocalPostgres(tmp_path_factory.mktemp("shared") / "server")
+    assert server.start()
+    yield server
+    server.delete()
+
+
 @pytest.fixture
 def server(home: Path) -> LocalPostgres:
-    """A server that runs."""
+    """A server that runs, of the test's own."""
     server = LocalPostgres(home)
     assert server.start()
     return server
@@ -95,28 +104,28 @@ def test_status_and_url_follow_the_server(home: Path) -> None:
 @pytest.mark.parametrize(
     "login", ["concurrency", "concurrency:wrong", "postgres", "postgres:postgres"]
 )
-def test_nobody_gets_in_without_the_password(server: LocalPostgres, login: str) -> None:
+def test_nobody_gets_in_without_the_password(shared: LocalPostgres, login: str) -> None:
     """Neither the role nor the superuser can log in without a password or with a guessed one."""
-    url = f"postgres://{login}@127.0.0.1:{server.record.port}/postgres"
+    url = f"postgres://{login}@127.0.0.1:{shared.record.port}/postgres"
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(url, passfile="/dev/null")
 
 
-def test_the_server_is_what_the_design_says(server: LocalPostgres) -> None:
+def test_the_server_is_what_the_design_says(shared: LocalPostgres) -> None:
     """It listens on loopback alone, says how many connections fit, and the role makes databases."""
-    assert ask(server.url, "SHOW listen_addresses") == "127.0.0.1"
-    lines = (server._cluster().data / "postmaster.pid").read_text().splitlines()
+    assert ask(shared.url, "SHOW listen_addresses") == "127.0.0.1"
+    lines = (shared._cluster().data / "postmaster.pid").read_text().splitlines()
     assert lines[4:6] == ["", "127.0.0.1"]  # no folder for sockets, and one address
-    assert ask(server.url, "SHOW max_connections") == "200"
-    assert ask(server.url, "SHOW fsync") == "on"
-    assert ask(server.url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
-    ask(server.url, "CREATE DATABASE another")
+    assert ask(shared.url, "SHOW max_connections") == "200"
+    assert ask(shared.url, "SHOW fsync") == "on"
+    assert ask(shared.url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
+    ask(shared.url, "CREATE DATABASE another")
 
 
-def test_its_secrets_are_for_their_owner_alone(server: LocalPostgres) -> None:
+def test_its_secrets_are_for_their_owner_alone(shared: LocalPostgres) -> None:
     """The file with the password is readable by its owner alone, and so is its folder."""
-    assert stat.S_IMODE((server.home / "server.json").stat().st_mode) == 0o600
-    assert stat.S_IMODE(server.home.stat().st_mode) == 0o700
+    assert stat.S_IMODE((shared.home / "server.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(shared.home.stat().st_mode) == 0o700
 
 
 def test_a_folder_that_was_there_keeps_its_mode_and_owner(home: Path) -> None:
@@ -128,14 +137,14 @@ def test_a_folder_that_was_there_keeps_its_mode_and_owner(home: Path) -> None:
     assert before == [(path.stat().st_mode, path.stat().st_uid) for path in (home, home.parent)]
 
 
-def test_starting_twice_is_starting_once(server: LocalPostgres) -> None:
+def test_starting_twice_is_starting_once(shared: LocalPostgres) -> None:
     """A second start finds the server and leaves it alone."""
-    pid = server._cluster().running().pid
-    answer = localdb("start", server.home)
+    pid = shared._cluster().running().pid
+    answer = localdb("start", shared.home)
     assert answer.returncode == 0
     assert "already" in answer.stderr
-    assert answer.stdout.strip() == server.url
-    assert server._cluster().running().pid == pid
+    assert answer.stdout.strip() == shared.url
+    assert shared._cluster().running().pid == pid
 
 
 def test_many_who_start_at_once_get_the_same_server(home: Path) -> None:
@@ -283,12 +292,12 @@ def test_it_is_neither_patched_nor_configured() -> None:
 
 
 @as_root
-def test_root_lends_it_another_user(server: LocalPostgres) -> None:
+def test_root_lends_it_another_user(shared: LocalPostgres) -> None:
     """Started by root, the server runs as an unprivileged user who owns the data."""
-    pid = server._cluster().running().pid
+    pid = shared._cluster().running().pid
     owner = Path(f"/proc/{pid}").stat().st_uid
     assert owner == binaries.server_user().uid != 0
-    assert server._cluster().data.stat().st_uid == owner
+    assert shared._cluster().data.stat().st_uid == owner
     groups = Path(f"/proc/{pid}/status").read_text().split("Groups:")[1].splitlines()[0]
     assert groups.split() in ([], [str(binaries.server_user().gid)])
 

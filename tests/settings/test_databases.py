@@ -1,0 +1,81 @@
+"""Database URLs, and the PostgreSQL that development has without one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.settings.conftest import COMPLETE, Project
+
+pytestmark = pytest.mark.slow
+
+
+def test_postgresql_gets_the_pool(development: Project) -> None:
+    """A PostgreSQL URL means this project's engine, with a bounded pool."""
+    found = development.value("s.DATABASES['default']")
+    assert found["ENGINE"] == "concurrency.db.backends.postgresql"
+    assert found["OPTIONS"]["pool"] == {"min_size": 0, "max_size": 20, "timeout": 5.0}
+    assert (found["HOST"], found["PORT"], found["PASSWORD"]) == ("db.example", 5433, "secret")
+    assert found["CONN_MAX_AGE"] == 0
+
+
+def test_the_pools_size_comes_from_the_environment(development: Project) -> None:
+    """Size and patience of the pool are keys of the environment."""
+    found = development.value(
+        "s.DATABASES['default']['OPTIONS']['pool']",
+        DATABASE_POOL_MAX_SIZE="7",
+        DATABASE_POOL_TIMEOUT="0.5",
+    )
+    assert (found["max_size"], found["timeout"]) == (7, 0.5)
+
+
+def test_options_in_the_url_are_kept(development: Project) -> None:
+    """What a URL says after its question mark reaches the driver, beside the pool."""
+    url = "postgres://a:b@c/d?sslmode=require"
+    options = development.value("s.DATABASES['default']['OPTIONS']", DATABASE_URL=url)
+    assert options["sslmode"] == "require"
+    assert "pool" in options
+
+
+@pytest.mark.parametrize(
+    ("url", "engine"),
+    [
+        ("sqlite:////tmp/x.sqlite3", "django.db.backends.sqlite3"),  # opened by nobody here
+        ("mysql://a:b@c/d", "django.db.backends.mysql"),
+    ],
+)
+def test_other_databases_have_djangos_engines(development: Project, url: str, engine: str) -> None:
+    """SQLite and MySQL are served by Django's own engines, without a pool."""
+    found = development.value("s.DATABASES['default']", DATABASE_URL=url)
+    assert found["ENGINE"] == engine
+    assert found["CONN_MAX_AGE"] == 0
+    assert "pool" not in found.get("OPTIONS", {})
+
+
+def test_development_has_its_own_postgresql(project: Project) -> None:
+    """An empty DATABASE_URL means the local server, whose password and port are in `.env`."""
+    local = {"DATABASE_URL": "", "LOCAL_DB_PASSWORD": "p/w", "LOCAL_DB_PORT": "15999"}
+    project.write({**COMPLETE, **local})
+    found = project.value("s.DATABASES['default']")
+    assert (found["USER"], found["PASSWORD"]) == ("concurrency", "p/w")
+    assert (found["HOST"], found["PORT"]) == ("127.0.0.1", 15999)
+
+
+def test_without_that_postgresql_the_way_to_it_is_named(project: Project) -> None:
+    """Where it was never started, the message says how."""
+    project.write({**COMPLETE, "DATABASE_URL": None})
+    assert "`make db`" in project.complaint()
+
+
+@pytest.mark.parametrize("module", ["test", "production"])
+def test_elsewhere_an_empty_url_is_an_error(project: Project, module: str) -> None:
+    """Outside development nothing takes the place of a DATABASE_URL."""
+    local = {"DATABASE_URL": "", "LOCAL_DB_PASSWORD": "pw", "LOCAL_DB_PORT": "15999"}
+    project.write({**COMPLETE, **local, "ENVIRONMENT": f"settings.{module}"})
+    assert project.complaint().startswith("DATABASE_URL is missing")
+
+
+def test_a_personal_file_on_the_base_alone_needs_one_too(project: Project) -> None:
+    """A settings file that says nothing about databases does not start without a URL."""
+    (project.root / "settings" / "mine.py").write_text("from settings.base import *\n")
+    project.write({**COMPLETE, "DATABASE_URL": None, "ENVIRONMENT": "settings.mine"})
+    assert project.complaint().startswith("DATABASE_URL is missing")
