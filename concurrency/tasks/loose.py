@@ -7,6 +7,7 @@ are running, so that a server can wait for them when it drains.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ParamSpec, TypeAlias
 
 import gevent
@@ -34,27 +35,35 @@ def spawn(fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Greenle
     Returns:
         The greenlet, started.
     """
-    inherited = context.capture()
-    greenlet = gevent.Greenlet(_run, inherited, fn, args, kwargs)
-    greenlet.gr_context = inherited.variables
+    greenlet = _Loose(fn, args, kwargs)
     _outstanding.add(greenlet)
     greenlet.rawlink(_outstanding.discard)
     greenlet.start()
     return greenlet
 
 
-def _run(
-    inherited: context.Inherited,
-    fn: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    try:
-        inherited.apply()
-        with inherited_deadline():
-            return fn(*args, **kwargs)
-    finally:
-        context.run_hooks(context.at_end)
+class _Loose(gevent.Greenlet):  # type: ignore[type-arg]
+    """A greenlet that nobody has to wait for."""
+
+    def __init__(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        self._call = partial(fn, *args, **kwargs)
+        self._inherited = context.capture()
+        self.gr_context = self._inherited.variables
+
+    def _run(self) -> Any:
+        try:
+            self._inherited.apply()
+            with inherited_deadline():
+                return self._call()
+        finally:
+            context.run_hooks(context.at_end)
+
+    def __repr__(self) -> str:
+        name = getattr(self._call.func, "__qualname__", None) or repr(self._call.func)
+        return f"<{self.name} {name}>"
 
 
 def outstanding() -> list[Greenlet]:

@@ -1,0 +1,1 @@
+"""Django database backends; their dotted paths are what ``ENGINE`` names."""

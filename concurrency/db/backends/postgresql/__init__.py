@@ -1,0 +1,1 @@
+"""PostgreSQL, through psycopg 3 or psycopg2, whichever Django picks."""

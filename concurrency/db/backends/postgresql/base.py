@@ -1,0 +1,68 @@
+"""Django's PostgreSQL backend with pooled connections."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from django.db.backends.postgresql import base
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+from concurrency.db.driver import Driver
+from concurrency.db.wrapper import PooledDatabaseWrapper
+from concurrency.patch import is_patched
+
+_driver: Driver
+if is_psycopg3:
+    import psycopg
+
+    from concurrency.db.drivers import psycopg3
+
+    _driver = psycopg3.Psycopg3()
+    # Django opens connections through this name of its wrapper.
+    _database: Any = SimpleNamespace(**vars(psycopg) | {"connect": psycopg3.Connection.connect})
+else:
+    from django.db.backends.postgresql.base import CursorDebugWrapper  # noqa: F401
+    from psycopg2 import extensions
+
+    from concurrency.db.drivers import psycopg2
+
+    _driver = psycopg2.Psycopg2()
+    _database = base.Database
+    if is_patched():
+        extensions.set_wait_callback(psycopg2.wait)
+
+
+class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ignore[misc]
+    """PostgreSQL with connections from a pool; see ``docs/database.md``."""
+
+    driver = _driver
+    Database = _database if is_patched() else base.Database
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return Django's parameters, for the classes that wait on the hub."""
+        params = super().get_connection_params()
+        if not is_psycopg3 and is_patched():
+            params.setdefault("connection_factory", psycopg2.Connection)
+            params["cursor_factory"] = psycopg2.green_cursor(params["cursor_factory"])
+        return params
+
+    def adopt(self, template: Any) -> None:
+        """Know the isolation level of the connections, which Django asks the wrapper."""
+        self.isolation_level = template.isolation_level
+
+    def refresh_session(self) -> None:
+        """Set the time zone if it is not the one of the settings; free where it is."""
+        if self._configure_timezone(self.connection) and not self.get_autocommit():
+            self.connection.commit()
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        if self.connection.autocommit != autocommit:
+            super()._set_autocommit(autocommit)
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Return a cursor; those on the server are remembered, as they bind the session."""
+        cursor = super().create_cursor(name)
+        if name:
+            self._server_cursors.add(cursor)
+        return cursor

@@ -1,0 +1,86 @@
+"""Making a used connection fit for the next holder, or ending it for certain.
+
+All of this runs in greenlets of the pool and is limited in time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select as patched_select
+import socket
+from typing import Any
+
+import gevent
+from gevent.monkey import get_original
+
+from concurrency.db.connection import PooledConnection
+from concurrency.db.driver import Driver
+
+logger = logging.getLogger("concurrency.db")
+
+# Seconds that the server gets to stop a statement and to confirm an end.
+KILL_BUDGET = 2.0
+
+_poll = get_original("select", "poll")
+
+
+class _BudgetSpent(Exception):
+    """The server has not answered within the budget."""
+
+
+def is_alive(driver: Driver, raw: Any) -> bool:
+    """Return whether an idle connection is still of use.
+
+    A server that has ended a session has said so, or closed the socket: there is
+    something to read. Only then a round trip is made.
+    """
+    if driver.is_closed(raw):
+        return False
+    poll = _poll()
+    poll.register(driver.fileno(raw), patched_select.POLLIN)
+    if not poll.poll(0):
+        return True
+    try:
+        with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
+            driver.ping(raw)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the connection is of no use
+        logger.info("discarding a connection that the server has ended: %s", error)
+        return False
+    return driver.is_clean(raw)
+
+
+def make_clean(driver: Driver, connection: PooledConnection) -> bool:
+    """Stop what runs on a connection, roll back, reset; return whether it worked."""
+    if driver.is_closed(connection.raw):
+        return False
+    try:
+        with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
+            if not driver.is_clean(connection.raw):
+                driver.clean(connection.raw, KILL_BUDGET)
+            if connection.tainted:
+                driver.reset(connection.raw)
+                connection.configured = connection.tainted = False
+    except Exception as error:  # noqa: BLE001 - the connection is closed instead
+        logger.info("closing a connection that could not be cleaned: %r", error)
+        return False
+    return driver.is_clean(connection.raw)
+
+
+def close(driver: Driver, raw: Any) -> None:
+    """Close a connection and wait until the server has ended its side of it.
+
+    A server's session outlives the socket by a moment, or by the whole length of
+    a statement. Its slot must not be used again before, so the end is read from a
+    copy of the socket: the server closes its side as the last thing it does.
+    """
+    if driver.is_closed(raw):
+        return
+    with contextlib.closing(socket.socket(fileno=os.dup(driver.fileno(raw)))) as copy:
+        driver.close(raw)
+        copy.settimeout(KILL_BUDGET)
+        # An error ends the session as surely as its orderly end does.
+        with contextlib.suppress(OSError):
+            while copy.recv(4096):
+                pass

@@ -1,0 +1,71 @@
+"""A physical connection as a pool sees it, and the lease of its holder."""
+
+from __future__ import annotations
+
+import random
+import time
+import weakref
+from typing import Any
+
+import gevent
+
+from concurrency.db.errors import Holder
+
+
+class PooledConnection:
+    """One connection to the server, in the hands of a pool.
+
+    Attributes:
+        raw: the driver's connection.
+        generation: of the pool when it was opened; an older one is not reused.
+        expires: when it has lived long enough, on the monotonic clock.
+        idle_since: when it was last given back, on the monotonic clock.
+        configured: whether the session has been set up for use by Django.
+        tainted: whether a holder may have changed the session.
+    """
+
+    __slots__ = ("configured", "expires", "generation", "idle_since", "raw", "tainted")
+
+    def __init__(self, raw: Any, *, generation: int, lifetime: float) -> None:
+        self.raw = raw
+        self.generation = generation
+        now = time.monotonic()
+        # Up to a tenth shorter, so that those opened together do not end together.
+        self.expires = now + lifetime * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
+        self.idle_since = now
+        self.configured = False
+        self.tainted = False
+
+
+class Lease:
+    """The right of one greenlet to one connection of a pool.
+
+    While ``connection`` is None the lease waits in the pool's queue.
+    """
+
+    __slots__ = ("_holder", "_owner", "connection", "since")
+
+    def __init__(self, holder: object, owner: Any) -> None:
+        # Weak: a lease must not keep alive what it belongs to.
+        self._holder = weakref.ref(holder)
+        self._owner = weakref.ref(owner)
+        self.connection: PooledConnection | None = None
+        self.since = time.monotonic()
+
+    def is_orphan(self) -> bool:
+        """Return whether nobody is left who could give the connection back."""
+        owner = self._owner()
+        return owner is None or owner.dead or self._holder() is None
+
+    def describe(self) -> Holder:
+        """Return who holds the lease, for people to read."""
+        owner = self._owner()
+        name = "a greenlet that is gone"
+        if isinstance(owner, gevent.Greenlet):
+            name = repr(owner)
+        elif owner is not None:
+            name = f"greenlet {id(owner):#x}"
+        return Holder(greenlet=name, seconds=time.monotonic() - self.since)
+
+    def __repr__(self) -> str:
+        return f"<Lease of {self.describe()}>"

@@ -1,0 +1,34 @@
+"""What a pool has to know about a database driver."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Driver(Protocol):
+    """The few operations on a raw connection in which drivers differ.
+
+    Those marked 'local' must not wait; the others may, and the pool limits their
+    time.
+    """
+
+    def fileno(self, raw: Any) -> int:
+        """Return the descriptor of the connection's socket (local)."""
+
+    def is_closed(self, raw: Any) -> bool:
+        """Return whether the connection is known to be closed (local)."""
+
+    def is_clean(self, raw: Any) -> bool:
+        """Return whether it is open, idle and outside any transaction (local)."""
+
+    def clean(self, raw: Any, seconds: float) -> None:
+        """Stop the running statement on the server and roll back."""
+
+    def reset(self, raw: Any) -> None:
+        """Bring the session back to how it was when the connection was opened."""
+
+    def ping(self, raw: Any) -> None:
+        """Make a round trip; raises when the connection is of no use."""
+
+    def close(self, raw: Any) -> None:
+        """Close the connection without waiting for the server (local)."""

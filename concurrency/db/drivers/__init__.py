@@ -1,0 +1,1 @@
+"""Drivers: how to wait, stop a statement and clean up with each of them."""

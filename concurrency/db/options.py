@@ -1,0 +1,84 @@
+"""``OPTIONS["pool"]`` of a database: names, defaults, validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """How a pool behaves. Names mean what they mean in psycopg_pool.
+
+    Attributes:
+        max_size: most connections of one process to one database; those that are
+            being opened, and those whose end the server has not confirmed, count.
+        min_size: connections that are opened with the first use and kept.
+        timeout: seconds to wait for a connection.
+        max_waiting: how many may wait; one more is refused at once. 0: no limit.
+        max_lifetime: seconds after which a connection is replaced, shortened by
+            up to a tenth so that not all are replaced together.
+        max_idle: seconds after which an unused connection beyond ``min_size`` is
+            closed.
+        lend_while_waiting: whether a greenlet that waits for its children gives
+            its idle connection back meanwhile.
+    """
+
+    max_size: int = 20
+    min_size: int = 0
+    timeout: float = 5.0
+    max_waiting: int = 0
+    max_lifetime: float = 3600.0
+    max_idle: float = 600.0
+    lend_while_waiting: bool = True
+
+    @classmethod
+    def from_settings(cls, given: object, *, alias: str) -> PoolOptions:
+        """Return the options of one database.
+
+        Args:
+            given: ``OPTIONS["pool"]``: a dictionary, True or None for the defaults.
+            alias: the database's alias, for the error message.
+
+        Raises:
+            ImproperlyConfigured: an option is unknown or has a wrong value.
+        """
+        if given is None or given is True:
+            given = {}
+        found = problems(given)
+        if found:
+            raise ImproperlyConfigured(f"DATABASES[{alias!r}]['OPTIONS']['pool']: {found[0]}")
+        return cls(**given)  # type: ignore[arg-type]
+
+
+def problems(given: object) -> list[str]:
+    """Return one sentence for each thing that is wrong with ``OPTIONS["pool"]``."""
+    if not isinstance(given, Mapping):
+        return [f"must be a dictionary, not {given!r}"]
+    known = {field.name: field for field in fields(PoolOptions)}
+    found = [
+        f"{name!r} is not an option; the options are {', '.join(known)}"
+        for name in given
+        if name not in known
+    ]
+    for name, value in given.items():
+        if name in known and (problem := _problem(name, value, known[name].default)):
+            found.append(problem)
+    if not found and given.get("min_size", 0) > given.get("max_size", PoolOptions().max_size):
+        found.append("min_size is larger than max_size")
+    return found
+
+
+def _problem(name: str, value: Any, default: object) -> str | None:
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else f"{name} must be True or False, not {value!r}"
+    whole = isinstance(default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        return f"{name} must be {'a whole number' if whole else 'seconds'}, not {value!r}"
+    least = 1 if name == "max_size" else 0
+    if not value >= least:
+        return f"{name} must be at least {least}, not {value!r}"
+    return None

@@ -1,0 +1,96 @@
+"""The pools of this process, by alias, and the hooks that concern all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from concurrency import context
+from concurrency.db.pool import Pool
+from concurrency.db.statistics import PoolStatistics
+
+if TYPE_CHECKING:
+    from concurrency.db.wrapper import PooledDatabaseWrapper
+
+_pools: dict[str, Pool] = {}
+
+# A child process must neither use nor close what it shares with its parent: closing
+# says goodbye to the server on the parent's socket. So it keeps them, unused.
+_inherited: list[dict[str, Pool]] = []
+
+
+def pool_for(alias: str, make: Callable[[], Pool]) -> Pool:
+    """Return the pool of an alias, made when it is asked for the first time."""
+    pool = _pools.get(alias)
+    if pool is None:
+        # Nothing waits between the look and the store, so there is never a second one.
+        pool = _pools[alias] = make()
+    return pool
+
+
+def forget(alias: str) -> None:
+    """Close the idle connections of an alias and forget its pool.
+
+    Connections that are in use are closed when they come back.
+    """
+    pool = _pools.pop(alias, None)
+    if pool is not None:
+        pool.clear()
+
+
+def pool_statistics() -> dict[str, PoolStatistics]:
+    """Return the numbers of every pool of this process, by database alias."""
+    return {alias: pool.statistics() for alias, pool in list(_pools.items())}
+
+
+@contextmanager
+def keep_lease(using: str | None = None) -> Iterator[None]:
+    """Keep the connection of this greenlet for the length of the block.
+
+    For code that changes the session where the library cannot see it, as inside
+    a database function: the connection is not lent while the greenlet waits, and
+    its session is reset before the next one gets it.
+
+    Args:
+        using: alias of the database; None means the default one.
+    """
+    wrapper = connections[using or DEFAULT_DB_ALIAS]
+    keep = getattr(wrapper, "keep", None)
+    if keep is None:
+        yield
+        return
+    with keep():
+        yield
+
+
+def _pooled_wrappers() -> Iterator[PooledDatabaseWrapper]:
+    """Yield the wrappers of this greenlet that have been used."""
+    wrapper: Any
+    for wrapper in connections.all(initialized_only=True):
+        if hasattr(wrapper, "lend"):
+            yield wrapper
+
+
+def _lend_all() -> None:
+    for wrapper in _pooled_wrappers():
+        wrapper.lend()
+
+
+def _end_all() -> None:
+    for wrapper in _pooled_wrappers():
+        wrapper.end()
+
+
+def _after_fork() -> None:
+    if _pools:
+        _inherited.append(dict(_pools))
+        _pools.clear()
+
+
+context.before_wait.append(_lend_all)
+context.at_end.append(_end_all)
+os.register_at_fork(after_in_child=_after_fork)

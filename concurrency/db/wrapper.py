@@ -1,0 +1,227 @@
+"""What turns a ``DatabaseWrapper`` of Django into one that leases its connections.
+
+A wrapper belongs to one greenlet, as Django's ``connections`` give it out in a
+patched process. It holds a lease from its first query until the request ends,
+the greenlet ends, ``close()`` is called, or its greenlet waits for others. In a
+process that is not patched it does nothing that Django would not do.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+from django.db import DEFAULT_DB_ALIAS
+from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from concurrency.db import registry
+from concurrency.db.connection import Lease, PooledConnection
+from concurrency.db.driver import Driver
+from concurrency.db.options import PoolOptions
+from concurrency.db.pool import Pool
+from concurrency.patch import is_patched
+
+
+class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
+    """Mixin for a ``DatabaseWrapper``: connections come from a pool and return to it.
+
+    To be named before Django's wrapper among the bases. Subclasses set ``driver``.
+    """
+
+    driver: Driver
+
+    # Django's own attributes, of which it gives no types.
+    settings_dict: dict[str, Any]
+    run_on_commit: list[Any]
+    savepoint_ids: list[Any]
+    atomic_blocks: list[Any]
+
+    def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
+        super().__init__(settings_dict, alias)
+        self._lease: Lease | None = None
+        self._leased_from: Pool | None = None
+        self._linked_to: weakref.ref[Any] | None = None
+        self._kept = 0
+        self._server_cursors: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._uses_pool = alias != NO_DB_ALIAS and is_patched()
+
+    # Connecting
+
+    def connect(self) -> None:
+        """Take a lease. As Django's, but a session that is set up is not set up again."""
+        if not self._uses_pool:
+            super().connect()
+            return
+        self.check_settings()
+        self._forget_transaction()
+        self.health_check_enabled = self.settings_dict["CONN_HEALTH_CHECKS"]
+        self.health_check_done = True
+        self.errors_occurred = False
+        self.close_at = None
+        pool = self._pool()
+        self._lease = lease = pool.lease(self)
+        self._leased_from = pool
+        self._link()
+        pooled = lease.connection
+        assert pooled is not None  # noqa: S101 - a lease that was granted has one
+        self.connection = pooled.raw
+        self.adopt(pool.template)
+        self.set_autocommit(self.settings_dict["AUTOCOMMIT"])
+        if pooled.configured:
+            self.refresh_session()
+        else:
+            self.init_connection_state()
+            connection_created.send(sender=self.__class__, connection=self)
+            pooled.configured = True
+        self.run_on_commit = []
+
+    def _forget_transaction(self) -> None:
+        self.in_atomic_block = False
+        self.savepoint_ids = []
+        self.atomic_blocks = []
+        self.needs_rollback = False
+        self.closed_in_transaction = False
+
+    def adopt(self, template: Any) -> None:
+        """Take over what Django's ``get_new_connection`` sets on the wrapper."""
+
+    def refresh_session(self) -> None:
+        """Bring a session that was set up before in line with settings, if they changed."""
+
+    def _pool(self) -> Pool:
+        pool = registry.pool_for(self.alias, self._make_pool)
+        if pool.template.fingerprint() != self.fingerprint():
+            # Another database under the same alias, as when test databases are made.
+            registry.forget(self.alias)
+            pool = registry.pool_for(self.alias, self._make_pool)
+        return pool
+
+    def _make_pool(self) -> Pool:
+        template = type(self)(self.settings_dict.copy(), self.alias)
+        template._uses_pool = False
+        options = PoolOptions.from_settings(
+            self.settings_dict["OPTIONS"].get("pool"), alias=self.alias
+        )
+        return Pool(self.alias, options, self.driver, template)
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what two wrappers must have in common to share connections."""
+        settings = self.settings_dict
+        return (settings["NAME"], settings["USER"], settings["HOST"], settings["PORT"])
+
+    def open_raw(self) -> Any:
+        """Open a connection for the pool; only called on a pool's template."""
+        return self.get_new_connection(self.get_connection_params())
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return Django's parameters; ``OPTIONS["pool"]`` is ours and no concern of it."""
+        given = self.settings_dict
+        options = {key: value for key, value in given["OPTIONS"].items() if key != "pool"}
+        self.settings_dict = {**given, "OPTIONS": options}
+        try:
+            return super().get_connection_params()  # type: ignore[no-any-return]
+        finally:
+            self.settings_dict = given
+
+    # Giving back
+
+    def _link(self) -> None:
+        """Have the greenlet give the lease back when it ends, in whatever way."""
+        owner = gevent.getcurrent()
+        if self._linked_to is not None and self._linked_to() is owner:
+            return
+        if isinstance(owner, gevent.Greenlet):
+            owner.rawlink(self._owner_ended)
+            self._linked_to = weakref.ref(owner)
+
+    def _owner_ended(self, greenlet: Any) -> None:
+        """Give back what an ended greenlet still holds; runs in the hub."""
+        self._release()
+
+    def _release(self) -> None:
+        pooled, lease, self._lease = self._pooled, self._lease, None
+        if lease is None or self._leased_from is None:
+            return
+        if pooled is not None and (self._kept or self._has_server_cursors()):
+            pooled.tainted = True
+        self.connection = None
+        self._leased_from.give_back(lease)
+
+    def _close(self) -> None:
+        if self._lease is None:
+            super()._close()
+        else:
+            self._release()
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Give the lease back: called by Django when a request starts and ends."""
+        if not self._uses_pool:
+            super().close_if_unusable_or_obsolete()
+        elif not self.in_atomic_block:
+            self.close()
+
+    def close_if_health_check_failed(self) -> None:
+        """Do nothing for a lease: the pool has looked at the connection."""
+        if not self._uses_pool:
+            super().close_if_health_check_failed()
+
+    def end(self) -> None:
+        """Give back whatever is held; for a greenlet or thread whose work has ended."""
+        if self._lease is not None:
+            self._release()
+            self._forget_transaction()
+
+    def lend(self) -> None:
+        """Give the lease back while this greenlet waits, if nothing depends on it."""
+        if self._lease is not None and self._is_lendable():
+            self._release()
+
+    def _is_lendable(self) -> bool:
+        pool, pooled = self._leased_from, self._pooled
+        if pool is None or pooled is None or not pool.options.lend_while_waiting:
+            return False
+        bound = (
+            self._kept
+            or self.in_atomic_block
+            or not self.autocommit
+            or pooled.tainted
+            or self.allow_thread_sharing
+            or self._has_server_cursors()
+        )
+        return not bound and self.driver.is_clean(pooled.raw)
+
+    @property
+    def _pooled(self) -> PooledConnection | None:
+        """The leased connection as the pool sees it."""
+        return None if self._lease is None else self._lease.connection
+
+    def _has_server_cursors(self) -> bool:
+        """Return whether a cursor on the server has rows that were not read."""
+        return any(not cursor.closed for cursor in self._server_cursors)
+
+    @contextmanager
+    def keep(self) -> Iterator[None]:
+        """Keep the lease for the length of the block; see ``keep_lease``."""
+        self._kept += 1
+        try:
+            yield
+        finally:
+            if self._pooled is not None:
+                self._pooled.tainted = True
+            self._kept -= 1
+
+    # The pool of Django, which this one replaces
+
+    @property
+    def pool(self) -> None:
+        """None: Django's own pool is not used."""
+        return
+
+    def close_pool(self) -> None:
+        """Close the idle connections of this alias; Django calls it."""
+        if self._uses_pool:
+            registry.forget(self.alias)

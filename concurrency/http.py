@@ -1,0 +1,145 @@
+"""A ``requests`` session that many greenlets may share.
+
+``requests.Session`` as it comes keeps ten connections, waits for ever, and hands
+the cookies of one answer to every later request. This one is sized to a fan-out,
+every wait of it is finite and ends with the running deadline, and it keeps no
+cookies unless asked to. It knows nothing of Django.
+"""
+
+from __future__ import annotations
+
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.exceptions import EmptyPoolError
+from urllib3.util import Retry
+
+from concurrency.deadlines import remaining
+
+__all__ = ["Session"]
+
+# Added to what is left of a deadline, so that the deadline itself is what ends a
+# wait; the socket's own limit is for threads, into which nothing can be thrown.
+_AFTER_DEADLINE = 0.1
+
+# Methods that a server may be asked twice (RFC 9110, 9.2.2), and answers that ask for it.
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_PASSING_ERRORS = frozenset({502, 503, 504})
+
+
+class Session(requests.Session):
+    """A ``requests.Session`` for many greenlets at once.
+
+    Args:
+        max_connections: connections to one host, at least 1; a call that finds
+            all of them in use waits.
+        connect_timeout: seconds to connect. The default is just above the time
+            after which TCP repeats its first packet, three seconds.
+        read_timeout: seconds to wait for the next bytes of an answer.
+        pool_timeout: seconds to wait for one of the connections.
+        retries: how often a request is repeated when it could not be sent or was
+            answered 502, 503 or 504; only with methods that may be repeated.
+        keep_cookies: whether cookies of answers are sent with later requests.
+
+    The running deadline shortens all of these. A ``timeout`` that is given with a
+    call replaces those of connecting and reading.
+
+    Raises:
+        DeadlineExceeded: by the ``with deadline(...)`` around a call.
+        requests.ConnectTimeout: no connection was made, or none was free, in time.
+        requests.ReadTimeout: the answer did not come in time.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_connections: int = 100,
+        connect_timeout: float = 3.05,
+        read_timeout: float = 30.0,
+        pool_timeout: float = 30.0,
+        retries: int = 0,
+        keep_cookies: bool = False,
+    ) -> None:
+        super().__init__()
+        if max_connections < 1:
+            raise ValueError(f"max_connections must be at least 1, not {max_connections}")
+        self.timeout = (connect_timeout, read_timeout)
+        adapter = _Adapter(max_connections, pool_timeout, retries)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+        if not keep_cookies:
+            self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a prepared request; every way of calling the session ends here."""
+        timeout = kwargs.get("timeout")
+        kwargs["timeout"] = _limited(self.timeout if timeout is None else timeout)
+        return super().send(request, **kwargs)
+
+
+def _limited(timeout: Any) -> Any:
+    """Shorten a timeout of requests to what is left of the running deadline."""
+    left = remaining()
+    if left is None:
+        return timeout
+    left += _AFTER_DEADLINE
+    if isinstance(timeout, tuple):
+        return tuple(left if value is None else min(value, left) for value in timeout)
+    return left if timeout is None else min(timeout, left)
+
+
+class _Adapter(HTTPAdapter):
+    """Connections that are bounded for each host, with a finite wait for one."""
+
+    def __init__(self, max_connections: int, pool_timeout: float, retries: int) -> None:
+        self._pool_timeout = pool_timeout
+        policy = Retry(
+            total=retries,
+            allowed_methods=_SAFE_METHODS,
+            status_forcelist=_PASSING_ERRORS,
+            backoff_factor=0.1,
+            backoff_jitter=0.1,
+            raise_on_status=False,
+        )
+        super().__init__(
+            pool_connections=max_connections,
+            pool_maxsize=max_connections,
+            pool_block=True,
+            max_retries=policy if retries else 0,
+        )
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        manager: PoolManager = self.poolmanager
+        limit = self._pool_timeout
+        manager.pool_classes_by_scheme = {
+            "http": _bounded(HTTPConnectionPool, limit),
+            "https": _bounded(HTTPSConnectionPool, limit),
+        }
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().send(request, *args, **kwargs)
+        except EmptyPoolError as error:
+            raise requests.ConnectTimeout(
+                f"no connection was free in time: all {self._pool_maxsize} to "
+                f"{urlsplit(request.url).hostname!r} are in use; raise max_connections "
+                f"or pool_timeout",
+                request=request,
+            ) from error
+
+
+def _bounded(base: type[HTTPConnectionPool], limit: float) -> type[HTTPConnectionPool]:
+    """Return a pool class that waits for a connection for a finite time."""
+
+    class Bounded(base):  # type: ignore[misc, valid-type]
+        def _get_conn(self, timeout: float | None = None) -> Any:
+            return super()._get_conn(_limited(limit if timeout is None else timeout))
+
+    Bounded.__name__ = base.__name__  # it is part of urllib3's messages
+
+    return Bounded
