@@ -6,12 +6,15 @@ before any worker could patch.
 
 from __future__ import annotations
 
+import os
+import sys
+
+# gunicorn reads this file before it adds the project to the path.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+
 import concurrency.patch  # noqa: F401 - importing it is what patches
 
 # isort: split
-
-import os
-import sys
 
 from settings import environment
 
