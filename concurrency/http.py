@@ -96,6 +96,7 @@ class _Adapter(HTTPAdapter):
     """Connections that are bounded for each host, with a finite wait for one."""
 
     def __init__(self, max_connections: int, pool_timeout: float, retries: int) -> None:
+        self._max_connections = max_connections
         self._pool_timeout = pool_timeout
         policy = Retry(
             total=retries,
@@ -126,7 +127,7 @@ class _Adapter(HTTPAdapter):
             return super().send(request, *args, **kwargs)
         except EmptyPoolError as error:
             raise requests.ConnectTimeout(
-                f"no connection was free in time: all {self._pool_maxsize} to "
+                f"no connection was free in time: all {self._max_connections} to "
                 f"{urlsplit(request.url).hostname!r} are in use; raise max_connections "
                 f"or pool_timeout",
                 request=request,

@@ -103,10 +103,17 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
     def _make_pool(self) -> Pool:
         template = type(self)(self.settings_dict.copy(), self.alias)
         template._uses_pool = False
-        options = PoolOptions.from_settings(
+        return Pool(self.alias, self.pool_options(), self.driver, template)
+
+    def pool_options(self) -> PoolOptions:
+        """Return the options of this database's pool.
+
+        Raises:
+            ImproperlyConfigured: an option is unknown or has a wrong value.
+        """
+        return PoolOptions.from_settings(
             self.settings_dict["OPTIONS"].get("pool"), alias=self.alias
         )
-        return Pool(self.alias, options, self.driver, template)
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what two wrappers must have in common to share connections."""

@@ -66,3 +66,13 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         if name:
             self._server_cursors.add(cursor)
         return cursor
+
+    def connections_allowed(self) -> int:
+        """Return how many connections the server has for ordinary roles."""
+        with self.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('max_connections')::int"
+                " - current_setting('superuser_reserved_connections')::int"
+            )
+            (allowed,) = cursor.fetchone()
+        return int(allowed)

@@ -1,0 +1,214 @@
+"""System checks: what is unsafe, what has no effect, what will not fit.
+
+``docs/checks.md`` lists them; a test keeps page and code equal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.db import connections
+from django.db.utils import DatabaseError
+
+from concurrency import conf, patch
+from concurrency.db import options
+from concurrency.db.wrapper import PooledDatabaseWrapper
+
+Messages = list[checks.CheckMessage]
+
+_FIRST = "Make `import concurrency.patch` the first statement of the entry point."
+
+# Point releases of CPython that broke gevent, and the gevent that copes with them.
+# Sources: gevent issues 2005 (3.12.2), 2113 (3.13.4 and 3.13.5).
+_BROKEN_PYTHON = {
+    (3, 12, 2): (24, 2),
+    (3, 13, 4): (25, 5),
+    (3, 13, 5): (25, 5),
+}
+
+
+def register() -> None:
+    """Register all checks with Django."""
+    checks.register(check_patch)
+    checks.register(check_driver)
+    checks.register(check_settings)
+    checks.register(check_databases)
+    checks.register(check_versions)
+    checks.register(check_server_limit, checks.Tags.database)
+
+
+def check_patch(**kwargs: Any) -> Messages:
+    """Is this process patched, and was it in time?"""
+    if not patch.is_patched():
+        return [
+            checks.Warning(
+                "This process is not patched: greenlets block each other and databases "
+                "are not pooled.",
+                hint=f"{_FIRST} If it is, CONCURRENCY_PATCH or "
+                f"CONCURRENCY_UNPATCHED_COMMANDS in the environment has turned it off.",
+                id="concurrency.W001",
+            )
+        ]
+    return [
+        checks.Error(
+            f"The patch came too late for {module}, which {what}.",
+            hint=f"{_FIRST} It must run before {module} is imported.",
+            id="concurrency.E001",
+        )
+        for module, what in patch.late_modules()
+    ]
+
+
+def check_driver(**kwargs: Any) -> Messages:
+    """Would a database driver block all greenlets?"""
+    if not patch.is_patched():
+        return []
+    found: Messages = []
+    engines = {connection.vendor for connection in connections.all()}
+    mysql = sys.modules.get("MySQLdb")
+    if "mysql" in engines and mysql is not None and mysql.__name__ != "pymysql":
+        found.append(
+            checks.Error(
+                "mysqlclient blocks all greenlets while it waits.",
+                hint="Uninstall mysqlclient and install pymysql.",
+                id="concurrency.E002",
+            )
+        )
+    psycopg2 = sys.modules.get("psycopg2.extensions")
+    uses_psycopg2 = "postgresql" in engines and "psycopg" not in sys.modules
+    if uses_psycopg2 and psycopg2 is not None and psycopg2.get_wait_callback() is None:
+        found.append(
+            checks.Error(
+                "psycopg2 has no wait callback and blocks all greenlets while it waits.",
+                hint="Install psycogreen, or use the ENGINE concurrency.db.backends.postgresql.",
+                id="concurrency.E003",
+            )
+        )
+    return found
+
+
+def check_settings(**kwargs: Any) -> Messages:
+    """Are the keys of ``CONCURRENCY`` known and of the right type?"""
+    given = getattr(settings, "CONCURRENCY", {})
+    if not isinstance(given, dict):
+        return [checks.Error("CONCURRENCY must be a dictionary.", id="concurrency.E004")]
+    return [
+        checks.Error(f"CONCURRENCY[{key!r}] {problem}.", id="concurrency.E004")
+        for key, problem in conf.problems()
+    ]
+
+
+def check_databases(**kwargs: Any) -> Messages:
+    """Do the options of the databases make sense for greenlets?"""
+    found: Messages = []
+    for alias in connections:
+        connection: Any = connections[alias]
+        age = connection.settings_dict.get("CONN_MAX_AGE", 0)
+        if isinstance(connection, PooledDatabaseWrapper):
+            found += _check_pool(alias, connection, age)
+        elif age != 0 and patch.is_patched():
+            found.append(
+                checks.Warning(
+                    f"DATABASES[{alias!r}] keeps one connection for each greenlet "
+                    f"(CONN_MAX_AGE is {age}): there is no limit to their number.",
+                    hint="Use an ENGINE of concurrency.db.backends, or set CONN_MAX_AGE to 0.",
+                    id="concurrency.W002",
+                )
+            )
+    return found
+
+
+def _check_pool(alias: str, connection: Any, age: int | None) -> Iterator[checks.CheckMessage]:
+    given = connection.settings_dict["OPTIONS"].get("pool") or {}
+    if given is not True:
+        for problem in options.problems(given):
+            yield checks.Error(
+                f"DATABASES[{alias!r}]['OPTIONS']['pool']: {problem}.", id="concurrency.E005"
+            )
+    if age != 0:
+        yield checks.Warning(
+            f"DATABASES[{alias!r}]: CONN_MAX_AGE has no meaning for a pooled database.",
+            hint="Remove it; OPTIONS['pool'] has max_lifetime and max_idle.",
+            id="concurrency.W003",
+        )
+
+
+def check_versions(**kwargs: Any) -> Messages:
+    """Are Python and gunicorn known to work with gevent?"""
+    found: Messages = []
+    needed = _BROKEN_PYTHON.get(sys.version_info[:3])
+    if needed is not None and _installed("gevent") < needed:
+        found.append(
+            checks.Warning(
+                f"Python {'.'.join(map(str, sys.version_info[:3]))} breaks gevent before "
+                f"{'.'.join(map(str, needed))}.",
+                hint="Upgrade Python or gevent.",
+                id="concurrency.W004",
+            )
+        )
+    if getattr(sys, "_is_gil_enabled", lambda: True)() is False:
+        found.append(
+            checks.Warning(
+                "gevent does not support a Python without the global interpreter lock.",
+                hint="Use the ordinary build of Python.",
+                id="concurrency.W004",
+            )
+        )
+    if () < _installed("gunicorn") < (25, 3):
+        found.append(
+            checks.Warning(
+                "gunicorn before 25.3 is not tested with this package.",
+                hint="Upgrade: pip install 'gunicorn[gevent]>=25.3'.",
+                id="concurrency.W005",
+            )
+        )
+    return found
+
+
+def _installed(package: str) -> tuple[int, ...]:
+    try:
+        parts = version(package).split(".")
+    except PackageNotFoundError:
+        return ()
+    return tuple(int(part) for part in parts[:3] if part.isdigit())
+
+
+def check_server_limit(databases: Sequence[str] | None = None, **kwargs: Any) -> Messages:
+    """Do the pools of all workers fit into what the server allows?
+
+    Asks the server; like all checks of databases it runs with ``migrate`` and
+    ``check --database``.
+    """
+    found: Messages = []
+    for alias in databases or ():
+        connection: Any = connections[alias]
+        ask = getattr(connection, "connections_allowed", None)
+        if ask is None or not isinstance(connection, PooledDatabaseWrapper):
+            continue
+        try:
+            allowed = ask()
+        except DatabaseError:
+            continue  # Django's own message about an unreachable server is better
+        size, workers = connection.pool_options().max_size, _workers()
+        if size * workers > allowed:
+            found.append(
+                checks.Warning(
+                    f"DATABASES[{alias!r}]: {workers} workers with pools of {size} need "
+                    f"{size * workers} connections, the server allows {allowed}.",
+                    hint="Lower max_size or WEB_CONCURRENCY, or raise max_connections.",
+                    id="concurrency.W006",
+                )
+            )
+    return found
+
+
+def _workers() -> int:
+    """Return how many workers will run: gunicorn's own variable, or one for each core."""
+    given = os.environ.get("WEB_CONCURRENCY", "")
+    return int(given) if given.isdigit() and int(given) else os.cpu_count() or 1

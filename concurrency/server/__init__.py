@@ -1,0 +1,1 @@
+"""Serving: what gunicorn needs to know to start, drain and stop well."""
