@@ -9,7 +9,6 @@ more than 1.2 times the ideal.
 from __future__ import annotations
 
 import argparse
-import base64
 import sys
 import threading
 from collections.abc import Iterator
@@ -97,19 +96,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _visit(server: WebServer, url: str, name: str, path: str, seconds: float) -> Visit:
-    pair = base64.b64encode(f"{server.user}:{server.password}".encode()).decode()
-    headers = {"Authorization": f"Basic {pair}", "Accept": "text/plain"}
+    headers = {**server.authorization, "Accept": "text/plain"}
     with _counting(url) as counter:
         start = perf_counter()
-        status, _, body = server.get(f"{path}?seconds={seconds}", headers)
+        answer = server.get(f"{path}?seconds={seconds}", headers)
         measured = perf_counter() - start
-    right = status == 200 and body == ANSWER
+    right = answer.status == 200 and answer.text == ANSWER
     return Visit(
         name=name,
         seconds=seconds,
         measured=measured,
         connections=counter.most,
-        complaint="" if right else f"status {status}: {body.strip()[:200]}",
+        complaint="" if right else f"status {answer.status}: {answer.text.strip()[:200]}",
     )
 
 

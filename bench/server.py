@@ -6,6 +6,7 @@ Knows nothing of databases: their address comes in the environment.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import secrets
@@ -16,12 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from email.message import Message
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, NamedTuple
 
-__all__ = ["ROOT", "ServerError", "WebServer", "exit_on_sigterm"]
+__all__ = ["HOST", "ROOT", "Answer", "ServerError", "WebServer", "exit_on_sigterm"]
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -31,6 +33,14 @@ STOP_LIMIT = 20  # seconds for requests in flight, then it is killed
 
 class ServerError(RuntimeError):
     """The server did not start; the text has the end of its log."""
+
+
+class Answer(NamedTuple):
+    """What a server answered."""
+
+    status: int
+    headers: Message
+    text: str
 
 
 class WebServer:
@@ -61,6 +71,7 @@ class WebServer:
         self.port = 0
         self.process: subprocess.Popen[bytes]
         self._log: IO[bytes]
+        self._printed = ""
 
     @property
     def url(self) -> str:
@@ -122,15 +133,35 @@ class WebServer:
                 return
         raise ServerError(f"gunicorn does not answer on {self.url}. Its log:\n{self.log()}")
 
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that lets a request in."""
+        pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
     def get(
-        self, path: str, headers: Mapping[str, str] | None = None, *, limit: float = 60.0
-    ) -> tuple[int, Mapping[str, str], str]:
-        """Return status, headers and text of the answer to a GET for ``path``."""
-        connection = HTTPConnection(HOST, self.port, timeout=limit)
-        with contextlib.closing(connection):
-            connection.request("GET", path, headers=dict(headers or {}))
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        limit: float = 60.0,
+    ) -> Answer:
+        """Return the answer to a request for ``path``, sent with ``headers`` and nothing else.
+
+        Args:
+            path: path and query string.
+            headers: the request's headers.
+            method: another method than GET.
+            limit: how long the server may be silent, in seconds.
+
+        Raises:
+            OSError: there was no answer.
+        """
+        with contextlib.closing(HTTPConnection(HOST, self.port, timeout=limit)) as connection:
+            connection.request(method, path, headers=dict(headers or {}))
             response = connection.getresponse()
-            return response.status, response.headers, response.read().decode()
+            return Answer(response.status, response.headers, response.read().decode())
 
     def stop(self) -> int:
         """Stop gunicorn, let requests in flight end, and return its exit code."""
@@ -141,12 +172,18 @@ class WebServer:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if not self._log.closed:
+            self._printed = self.log(sys.maxsize)
+            self._log.close()
         return self.process.returncode
 
     def log(self, last: int = 4000) -> str:
-        """Return the end of what the server has printed."""
-        size = self._log.seek(0, os.SEEK_END)
+        """Return the end of what the server has printed, also after it was stopped."""
+        if self._log.closed:
+            return self._printed[-last:]
+        size = os.fstat(self._log.fileno()).st_size
         start = max(0, size - last)
+        # Read without moving the position, which the server writes at.
         return os.pread(self._log.fileno(), size - start, start).decode(errors="replace")
 
     def _environment(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from concurrency.errors import DeadlineExceeded
 from example_site.apps.slowsql.fanout import ChildError, Outcome
 from example_site.apps.slowsql.parameters import ParameterError
 
-__all__ = ["answer", "says_what_is_wrong", "text"]
+__all__ = ["View", "answer", "says_what_is_wrong", "text"]
 
 View = Callable[..., HttpResponse]
 

@@ -1,0 +1,117 @@
+"""Real servers for tests: the example under gunicorn, and a server that misbehaves.
+
+Each listens on a free port and is stopped at the end of its ``with`` block.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import psycopg
+
+from bench.server import Answer, ServerError, WebServer
+
+__all__ = [
+    "Answer",
+    "ServerError",
+    "Sessions",
+    "WebServer",
+    "impostor",
+    "named",
+    "trap",
+    "until",
+]
+
+LIMIT = 10.0  # seconds until what a test waits for has to be so
+
+
+def until(condition: Callable[[], bool], what: str, limit: float = LIMIT) -> None:
+    """Return when ``condition`` is true; fail after ``limit`` seconds, naming ``what``."""
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, f"after {limit} s still not so: {what}"
+        time.sleep(0.02)
+
+
+def named(postgres_url: str, name: str) -> str:
+    """Return the URL with an application name, by which the server tells its sessions apart."""
+    return f"{postgres_url}{'&' if '?' in postgres_url else '?'}application_name={name}"
+
+
+class Sessions:
+    """The sessions of one application name, as the database server sees them.
+
+    Args:
+        postgres_url: the address of the database.
+        name: the application name.
+    """
+
+    def __init__(self, postgres_url: str, name: str) -> None:
+        self._connection = psycopg.connect(postgres_url, autocommit=True)
+        self._name = name
+
+    def __enter__(self) -> Sessions:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.terminate(len(self.active()))
+        self._connection.close()
+
+    def active(self) -> list[int]:
+        """Return the process ids of those that execute a statement."""
+        rows = self._connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND state = 'active'",
+            [self._name],
+        )
+        return [pid for (pid,) in rows]
+
+    def terminate(self, count: int) -> None:
+        """End the sessions of this many of those that execute a statement."""
+        for pid in self.active()[:count]:
+            self._connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+
+@contextmanager
+def impostor(answers: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """Run an HTTP server that leaves each GET to ``answers``, and give its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            answers(self)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+            """Say nothing: the test says what matters."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def trap() -> Iterator[tuple[str, Callable[[], bool]]]:
+    """Listen on a port where nobody should come; give its address and what tells if one came."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+
+        def somebody_came() -> bool:
+            try:
+                listener.accept()[0].close()
+            except BlockingIOError:
+                return False
+            return True
+
+        yield f"127.0.0.1:{listener.getsockname()[1]}", somebody_came
