@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ROOT / ".env"
 TEMPLATE = ROOT / ".env.template"
+FOR_DEVELOPMENT = {"ENVIRONMENT": "settings.development", "DEBUG": "true"}
 
 
 def value_of(key: str, path: Path = ENV_FILE) -> str:
@@ -38,22 +39,15 @@ def write(values: Mapping[str, str], path: Path = ENV_FILE) -> None:
     The file is replaced in one step: a reader sees the old one or the new one, never a half.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    for key, value in values.items():
-        line = f"{key}={value}"
-        pattern = re.compile(rf"^{re.escape(key)}=.*$", re.MULTILINE)
-        if pattern.search(text):
-            text = pattern.sub(line.replace("\\", r"\\"), text)
-        else:
-            text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
-    write_private(path, text)
+    write_private(path, _changed(text, values))
 
 
 def create(path: Path = ENV_FILE, template: Path = TEMPLATE) -> bool:
-    """Make `.env` from its template, with a new SECRET_KEY; True when there was none."""
+    """Make `.env` for development from its template; True when there was none."""
     if path.exists():
         return False
-    write_private(path, template.read_text(encoding="utf-8"))
-    write({"SECRET_KEY": secrets.token_urlsafe(50)}, path)
+    filled = {**FOR_DEVELOPMENT, "SECRET_KEY": secrets.token_urlsafe(50)}
+    write_private(path, _changed(template.read_text(encoding="utf-8"), filled))
     return True
 
 
@@ -64,6 +58,17 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
+
+
+def _changed(text: str, values: Mapping[str, str]) -> str:
+    for key, value in values.items():
+        line = f"{key}={value}"
+        pattern = re.compile(rf"^{re.escape(key)}=.*$", re.MULTILINE)
+        if pattern.search(text):
+            text = pattern.sub(line.replace("\\", r"\\"), text)
+        else:
+            text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
+    return text
 
 
 def _parse(line: str) -> tuple[str, str] | None:
