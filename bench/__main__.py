@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         clients=options.clients,
         duration=options.duration,
         warm_up=options.warm_up,
+        ramp=options.ramp,
         user=options.user,
     )
     exit_on_sigterm()
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--clients", type=int, default=DEFAULTS.clients, help="clients at the same time")
     add("--duration", type=int, default=DEFAULTS.duration, help="seconds that are measured")
     add("--warm-up", type=int, default=DEFAULTS.warm_up, help="seconds of load before that")
+    add("--ramp", type=int, default=DEFAULTS.ramp, help="seconds over which the clients start")
     add("--user", choices=("SlowSQL", "TenSlowRequests"), default=DEFAULTS.user, help="clients")
     add("--results", type=Path, default=ROOT / "bench" / "results", help="where they are kept")
     add("--at-least", type=float, default=0.0, help="share of the ideal, else exit code 1")

@@ -41,13 +41,14 @@ def start_locust(
         prefix: the beginning of the names of the files.
         duration: how long they run, in seconds.
     """
-    # All start within a second, spread over it, so that they do not ask in step.
+    ramp = max(1, scenario.ramp)
     command = [
         *(sys.executable, "-m", "locust", "-f", "bench/locustfile.py", scenario.user),
         *("--host", url, "--headless", "--only-summary", "--reset-stats"),
-        *("--users", str(scenario.clients), "--spawn-rate", str(scenario.clients)),
-        # The first second, in which the clients start, is not counted.
-        *("--run-time", f"{duration + 1}s", "--loglevel", "WARNING"),
+        *("--users", str(scenario.clients)),
+        *("--spawn-rate", str(max(1, scenario.clients / ramp))),
+        # What is counted while the clients start is thrown away.
+        *("--run-time", f"{duration + ramp}s", "--loglevel", "WARNING"),
         *("--csv", str(prefix), "--html", f"{prefix}.html", "--exit-code-on-error", "0"),
     ]
     with Path(f"{prefix}.log").open("wb") as log:

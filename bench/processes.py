@@ -1,4 +1,4 @@
-"""How much CPU a process and its children use."""
+"""How much CPU a process and its children use, or the whole machine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class CpuMeter:
     """Measures the CPU of a process with all its children, from now until the last look.
 
     Args:
-        pid: the process.
+        pid: the process; None for the whole machine.
     """
 
-    def __init__(self, pid: int) -> None:
-        self._root = psutil.Process(pid)
+    def __init__(self, pid: int | None) -> None:
+        self._root = psutil.Process(pid) if pid is not None else None
         self._since = self._until = time.monotonic()
         self._before = self._after = self._seconds() or 0.0
 
@@ -34,6 +34,9 @@ class CpuMeter:
 
     def _seconds(self) -> float | None:
         """Return the CPU seconds of the process and its children, None when it has ended."""
+        if self._root is None:
+            times = psutil.cpu_times()
+            return times.user + times.system
         try:
             if self._root.status() == psutil.STATUS_ZOMBIE:
                 return None

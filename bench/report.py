@@ -9,6 +9,8 @@ __all__ = ["Measurement", "render", "table"]
 
 # Above this share of a core the clients wait for themselves, not for the server.
 CLIENT_LIMIT = 0.85
+# Above this share of all cores everything waits for everything.
+MACHINE_LIMIT = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Measurement:
         p99_ms: the 99th percentile, in milliseconds.
         server_cores: CPU of the web server, in cores.
         client_cores: CPU of the load generator, in cores.
+        machine_cores: CPU of everything on this machine, in cores.
+        cores: how many cores this machine has.
     """
 
     requests: int
@@ -38,6 +42,8 @@ class Measurement:
     p99_ms: float
     server_cores: float
     client_cores: float
+    machine_cores: float
+    cores: int
 
     @property
     def share(self) -> float:
@@ -57,6 +63,11 @@ class Measurement:
                 f"Locust used {self.client_cores:.0%} of a core and may be the limit: "
                 "run it distributed, or on another machine"
             )
+        if self.machine_cores > MACHINE_LIMIT * self.cores:
+            found.append(
+                f"the machine used {self.machine_cores:.2f} of its {self.cores} cores and may be "
+                "the limit: look for what else it does"
+            )
         return found
 
 
@@ -74,6 +85,7 @@ def render(measurement: Measurement) -> str:
         ("response time, 99 %", f"{m.p99_ms:.0f} ms"),
         ("CPU of the server", f"{m.server_cores:.2f} cores"),
         ("CPU of Locust", f"{m.client_cores:.2f} cores"),
+        ("CPU of the machine", f"{m.machine_cores:.2f} of {m.cores} cores"),
     ]
     lines = [table(("measured", "value"), rows), *(f"note: {text}." for text in m.remarks)]
     return "\n".join(lines)

@@ -78,8 +78,8 @@ def _load(
     progress = _progress(prefix, say)
     clients = locusts.start_locust(scenario, server.url, environment, prefix, duration)
     try:
-        meters = CpuMeter(server.process.pid), CpuMeter(clients.pid)
-        for open_now in _until_ended(clients, counter, duration):
+        meters = [CpuMeter(pid) for pid in (server.process.pid, clients.pid, None)]
+        for open_now in _until_ended(clients, counter, duration + scenario.ramp):
             for meter in meters:
                 meter.look()
             progress(open_now)
@@ -99,6 +99,8 @@ def _load(
         p99_ms=result.p99_ms,
         server_cores=meters[0].cores,
         client_cores=meters[1].cores,
+        machine_cores=meters[2].cores,
+        cores=os.cpu_count() or 1,
     )
 
 

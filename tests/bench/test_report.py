@@ -20,6 +20,8 @@ GOOD = Measurement(
     p99_ms=230,
     server_cores=0.81,
     client_cores=0.4,
+    machine_cores=1.5,
+    cores=2,
 )
 
 
@@ -41,6 +43,7 @@ def test_a_report_says_how_much_of_the_ideal_was_reached() -> None:
         ({"failures": 3}, "3 of 9700 answers were errors"),
         ({"connections": 101}, "the pool of 100 had 101 connections"),
         ({"client_cores": 0.93}, "Locust used 93% of a core and may be the limit"),
+        ({"machine_cores": 1.95}, "the machine used 1.95 of its 2 cores"),
     ],
 )
 def test_a_report_warns_of_what_spoils_it(change: dict[str, float], remark: str) -> None:

@@ -48,7 +48,7 @@ def test_locust_finds_the_users() -> None:
 @pytest.mark.parametrize("user", ["SlowSQL", "TenSlowRequests"])
 def test_a_load_leaves_its_results(postgres_url: str, tmp_path: Path, user: str) -> None:
     """A run prints its report and leaves it with Locust's files and the facts of the machine."""
-    options = ["--duration", "2", "--warm-up", "1", "--clients", "4", "--pool", "20"]
+    options = ["--duration", "2", "--warm-up", "1", "--ramp", "1", "--clients", "4", "--pool", "20"]
     options += ["--seconds", "0.05", "--user", user, "--results", str(tmp_path)]
     done = run("-m", "bench", *options, DATABASE_URL=postgres_url, PYTHONWARNINGS="default")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -65,7 +65,18 @@ def test_a_load_leaves_its_results(postgres_url: str, tmp_path: Path, user: str)
 
 def test_a_load_with_errors_fails(postgres_url: str, tmp_path: Path) -> None:
     """Answers that are wrong make the exit code 1, and are counted."""
-    options = ["--duration", "1", "--warm-up", "1", "--clients", "2", "--seconds", "21"]
+    options = [
+        "--duration",
+        "1",
+        "--warm-up",
+        "1",
+        "--ramp",
+        "1",
+        "--clients",
+        "2",
+        "--seconds",
+        "21",
+    ]
     options += ["--results", str(tmp_path)]
     done = run("-m", "bench", *options, DATABASE_URL=postgres_url, PYTHONWARNINGS="default")
     assert done.returncode == 1
