@@ -15,9 +15,9 @@ import psycopg
 
 from deploy.localdb import LocalPostgres
 
-__all__ = ["ConnectionCounter", "database"]
+__all__ = ["NAME", "ConnectionCounter", "database", "named"]
 
-_NAME = "bench"  # application_name of our own connections, which do not count
+NAME = f"bench-{os.getpid()}"
 
 
 @contextmanager
@@ -33,17 +33,26 @@ def database() -> Iterator[str]:
         yield server.url
 
 
+def named(url: str, name: str = NAME) -> str:
+    """Return the address with an application name, by which a server tells its clients apart."""
+    return f"{url}{'&' if '?' in url else '?'}application_name={name}"
+
+
 class ConnectionCounter:
-    """Counts the connections of everybody else to a database, and remembers the most.
+    """Counts the connections of one application to a database, and remembers the most.
 
     Args:
         url: the address of the database.
+        name: the application's name.
+
+    Attributes:
+        most: the most that a count has found.
     """
 
-    def __init__(self, url: str) -> None:
-        self._connection = psycopg.connect(url, autocommit=True, application_name=_NAME)
+    def __init__(self, url: str, name: str = NAME) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._name = name
         self.most = 0
-        self.most_active = 0
 
     def __enter__(self) -> ConnectionCounter:
         return self
@@ -54,14 +63,10 @@ class ConnectionCounter:
     def count(self) -> int:
         """Return how many connections are open now."""
         row = self._connection.execute(
-            "SELECT count(*), count(*) FILTER (WHERE state = 'active') FROM pg_stat_activity "
-            "WHERE datname = current_database() AND backend_type = 'client backend' "
-            "AND application_name <> %s",
-            [_NAME],
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [self._name]
         ).fetchone()
         assert row is not None  # noqa: S101 - an aggregate always has a row
         self.most = max(self.most, row[0])
-        self.most_active = max(self.most_active, row[1])
         return row[0]
 
     def version(self) -> str:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from bench.database import ConnectionCounter, database
+from bench.database import ConnectionCounter, database, named
 from bench.report import table
 from bench.server import WebServer, exit_on_sigterm
 
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     exit_on_sigterm()
     visits = []
     _say("starting a database and gunicorn with one worker")
-    with database() as url, WebServer({"DATABASE_URL": url}) as server:
+    with database() as url, WebServer({"DATABASE_URL": named(url)}) as server:
         for name, path in [
             ("/ten-slow-requests/, cold", "/ten-slow-requests/"),
             *((f"/ten-slow-requests/, warm {n}", "/ten-slow-requests/") for n in (1, 2, 3)),

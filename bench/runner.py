@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import locusts
-from bench.database import ConnectionCounter, database
+from bench.database import ConnectionCounter, database, named
 from bench.facts import facts
 from bench.processes import CpuMeter
 from bench.report import Measurement, render
@@ -55,7 +55,7 @@ def run(scenario: Scenario, results: Path, say: Say) -> Measurement:
 
 def _server(scenario: Scenario, url: str) -> WebServer:
     environment = {
-        "DATABASE_URL": url,
+        "DATABASE_URL": named(url),
         "DATABASE_POOL_MAX_SIZE": str(scenario.pool),
         "DATABASE_POOL_TIMEOUT": "30",
         # As in production, without a log line for each request, but over plain HTTP.

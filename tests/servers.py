@@ -8,12 +8,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 
+from bench.database import named
 from bench.server import Answer, ServerError, WebServer
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "WebServer",
     "impostor",
     "named",
+    "serve",
     "trap",
     "until",
 ]
@@ -38,9 +40,9 @@ def until(condition: Callable[[], bool], what: str, limit: float = LIMIT) -> Non
         time.sleep(0.02)
 
 
-def named(postgres_url: str, name: str) -> str:
-    """Return the URL with an application name, by which the server tells its sessions apart."""
-    return f"{postgres_url}{'&' if '?' in postgres_url else '?'}application_name={name}"
+def serve(environment: Mapping[str, str], *arguments: str) -> WebServer:
+    """Return an example that does not wait long for idle connections when it is stopped."""
+    return WebServer(environment, arguments=["--keep-alive", "1", *arguments])
 
 
 class Sessions:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import WebServer, named
+from tests.servers import WebServer, named, serve
 
 NAME = "example"
 
@@ -14,5 +14,5 @@ NAME = "example"
 @pytest.fixture(scope="session")
 def site(postgres_url: str) -> Iterator[WebServer]:
     """Give the running example; its database sessions are named ``example``."""
-    with WebServer({"DATABASE_URL": named(postgres_url, NAME)}) as server:
+    with serve({"DATABASE_URL": named(postgres_url, NAME)}) as server:
         yield server

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from selenium import webdriver
 
 from tests.servers import WebServer
 
@@ -34,7 +35,6 @@ def found(*names: str) -> str:
 def browser() -> Iterator[Any]:
     """Give a headless Chromium that keeps its console."""
     program, driver_program = found(*BROWSERS), found("chromedriver")
-    webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
     options.binary_location = program
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.servers import Answer, Sessions, WebServer, impostor, named, trap, until
+from tests.servers import Answer, Sessions, WebServer, impostor, named, serve, trap, until
 
 PAGES = ("/ten-slow-requests/", "/ten-slow-queries/")
 SQUARES = "".join(f"{x * x}\n" for x in range(1, 11))
@@ -39,7 +39,7 @@ class Asking:
 @pytest.fixture
 def server(postgres_url: str) -> Iterator[WebServer]:
     """Give an example of one's own, whose statements a test may break."""
-    with WebServer({"DATABASE_URL": named(postgres_url, NAME)}) as server:
+    with serve({"DATABASE_URL": named(postgres_url, NAME)}) as server:
         yield server
 
 
@@ -99,7 +99,7 @@ def test_the_siblings_of_a_failed_request_are_stopped(postgres_url: str) -> None
     waiting: set[int] = set()
     with impostor(answers) as address:
         environment = {"DATABASE_URL": postgres_url, "DEMO_BASE_URL": address}
-        with WebServer(environment) as server:
+        with serve(environment) as server:
             answer = server.get("/ten-slow-requests/?seconds=20", server.authorization, limit=10)
             assert answer.status == 502
             assert answer.text.startswith("x=3 failed: answered 500 on purpose")
@@ -112,7 +112,7 @@ def test_wrong_credentials_of_its_own_are_a_child_that_fails(
 ) -> None:
     """A server whose password the other side refuses says so, with the child that met it."""
     environment = {"DATABASE_URL": postgres_url, "DEMO_BASE_URL": site.url}
-    with WebServer(environment) as server:
+    with serve(environment) as server:
         answer = server.get("/ten-slow-requests/?seconds=0", server.authorization)
     assert answer.status == 502
     assert "failed: answered 401 Unauthorized" in answer.text
@@ -128,7 +128,7 @@ def test_an_address_that_does_not_answer_is_a_child_that_fails(
     postgres_url: str, base: str
 ) -> None:
     """A base URL where nobody listens is a 502 that says why."""
-    with WebServer({"DATABASE_URL": postgres_url, "DEMO_BASE_URL": base}) as server:
+    with serve({"DATABASE_URL": postgres_url, "DEMO_BASE_URL": base}) as server:
         answer = server.get("/ten-slow-requests/?seconds=0", server.authorization)
     assert answer.status == 502
     assert "failed: ConnectionError: " in answer.text
@@ -147,7 +147,7 @@ def test_an_answer_that_is_no_number_is_a_child_that_fails(postgres_url: str) ->
 
     with impostor(answers) as address:
         environment = {"DATABASE_URL": postgres_url, "DEMO_BASE_URL": address}
-        with WebServer(environment) as server:
+        with serve(environment) as server:
             answer = server.get("/ten-slow-requests/?seconds=0", server.authorization)
     assert answer.status == 502
     assert answer.text.endswith("failed: answered no number: hello\n")
@@ -157,7 +157,7 @@ def test_an_answer_that_is_no_number_is_a_child_that_fails(postgres_url: str) ->
 def test_the_host_header_decides_nothing(postgres_url: str) -> None:
     """The ten requests go where the settings say, whatever the sender's Host header says."""
     environment = {"DATABASE_URL": postgres_url, "ALLOWED_HOSTS": "*"}
-    with WebServer(environment) as server, trap() as (elsewhere, somebody_came):
+    with serve(environment) as server, trap() as (elsewhere, somebody_came):
         headers = {**server.authorization, "Host": elsewhere}
         answer = server.get("/ten-slow-requests/?seconds=0", headers)
         assert (answer.status, answer.text) == (200, SQUARES)
@@ -169,7 +169,7 @@ def test_a_proxy_in_the_environment_decides_nothing(postgres_url: str) -> None:
     """Requests to the server itself go through no proxy."""
     with trap() as (elsewhere, somebody_came):
         proxy = {"http_proxy": f"http://{elsewhere}", "HTTP_PROXY": f"http://{elsewhere}"}
-        with WebServer({"DATABASE_URL": postgres_url, "NO_PROXY": "", **proxy}) as server:
+        with serve({"DATABASE_URL": postgres_url, "NO_PROXY": "", **proxy}) as server:
             answer = server.get("/ten-slow-requests/?seconds=0", server.authorization)
         assert (answer.status, answer.text) == (200, SQUARES)
         assert not somebody_came()
@@ -182,7 +182,7 @@ def test_an_unpatched_process_says_so_instead_of_waiting_for_itself(
 ) -> None:
     """Without the patch, one worker that does one thing at a time answers 503 with the reason."""
     environment = {"DATABASE_URL": postgres_url, "CONCURRENCY_PATCH": "0"}
-    with WebServer(environment, arguments=["--worker-class", "sync"]) as server:
+    with serve(environment, "--worker-class", "sync") as server:
         answer = server.get(f"{page}?seconds=0", server.authorization, limit=10)
         assert answer.status == 503
         assert "not patched" in answer.text
@@ -194,7 +194,7 @@ def test_an_unpatched_process_says_so_instead_of_waiting_for_itself(
 @pytest.mark.parametrize("page", PAGES)
 def test_the_demonstration_runs_on_sqlite(tmp_path: Path, page: str) -> None:
     """On SQLite, which has no sleep of its own, the ten statements give the same answers."""
-    with WebServer({"DATABASE_URL": f"sqlite:///{tmp_path}/demo.sqlite3"}) as server:
+    with serve({"DATABASE_URL": f"sqlite:///{tmp_path}/demo.sqlite3"}) as server:
         start = time.monotonic()
         answer = server.get(f"{page}?seconds=0.3", server.authorization)
         assert (answer.status, answer.text) == (200, SQUARES)
@@ -210,7 +210,7 @@ def test_a_pool_that_is_too_small_is_a_child_that_fails(postgres_url: str) -> No
         "DATABASE_POOL_MAX_SIZE": "2",
         "DATABASE_POOL_TIMEOUT": "0.2",
     }
-    with WebServer(environment) as server:
+    with serve(environment) as server:
         answer = server.get("/ten-slow-queries/?seconds=2", server.authorization, limit=10)
     assert answer.status == 502
     assert "PoolTimeout" in answer.text
