@@ -170,6 +170,13 @@ def test_wsgi_py(environment: dict[str, str]) -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
+def test_gunicorn_conf_py(environment: dict[str, str]) -> None:
+    """gunicorn's configuration patches by itself, before gunicorn imports the application."""
+    code = f"import runpy; runpy.run_path({str(ROOT / 'gunicorn.conf.py')!r})\n{FACTS}"
+    answer = python("-c", code, environment=environment)
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
 def test_locustfile(environment: dict[str, str]) -> None:
     """Locust, which patches by itself and loads much before, takes the locustfile."""
     answer = subprocess.run(
