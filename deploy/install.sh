@@ -9,5 +9,6 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     echo "Making $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
 fi
+echo "Installing; this takes half a minute"
 # The last file includes the others.
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt

@@ -9,7 +9,7 @@ for candidate in ${PYTHON_FOR_VENV:-python3 python3.11 python3.12 python3.13 pyt
     fi
 done
 if [ -z "$python" ]; then
-    echo "Python 3.11 or newer is needed, and python3 is $(python3 --version 2>&1 || echo missing)." \
+    echo "Python 3.11 or newer is needed, and python3 is $(python3 --version 2>/dev/null || echo missing)." \
         "Install it, or say where it is: PYTHON_FOR_VENV=/path/to/python make install" >&2
     exit 1
 fi

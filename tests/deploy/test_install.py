@@ -1,0 +1,43 @@
+"""What is said on a machine whose Python is not enough."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "deploy" / "install.sh"
+
+
+def install(python: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script with a Python that answers as the shell code says."""
+    fake = tmp_path / "python"
+    fake.write_text(f"#!/bin/sh\n{python}\n")
+    fake.chmod(0o755)
+    return subprocess.run(
+        ["sh", SCRIPT, tmp_path / "venv"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHON_FOR_VENV": str(fake)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("python", "sentence"),
+    [
+        ("exit 1", "Python 3.11 or newer is needed"),
+        ('case "$*" in *ensurepip*) exit 1;; esac', "apt-get install python3-venv"),
+    ],
+    ids=["too old", "without venv"],
+)
+def test_what_is_missing_is_said(python: str, sentence: str, tmp_path: Path) -> None:
+    """A Python that is too old, and one without venv, end it with what to do."""
+    answer = install(python, tmp_path)
+    assert answer.returncode == 1
+    assert sentence in answer.stderr
+    assert not (tmp_path / "venv").exists()
