@@ -19,7 +19,7 @@ from bench.server import HOST, ROOT, WebServer, exit_on_sigterm
 __all__ = ["main", "take"]
 
 PICTURE = ROOT / "docs" / "images" / "timeline.png"
-SIZE = "900,790"  # up to the end of the chart; the table of the numbers is below
+SIZE = "900,806"  # up to the end of the chart; the table of the numbers is below
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     exit_on_sigterm()
     with database() as url, WebServer({"DATABASE_URL": url}) as server:
-        server.get("/")  # the picture shows a warm server
+        # The picture shows a warm server: the browser's own start costs it enough.
+        server.get("/ten-slow-requests/?seconds=0", server.authorization)
         take(browser, server, "/ten-slow-requests/", target)
     return 0
 
