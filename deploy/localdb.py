@@ -214,7 +214,10 @@ class CheckoutPostgres(LocalPostgres):
     """The checkout's own server, whose password and port the settings read from `.env`."""
 
     def __init__(self, *, port: int = 0) -> None:
-        wished = port or int(envfile.value_of("LOCAL_DB_PORT") or 0)
+        known = envfile.value_of("LOCAL_DB_PORT") or "0"
+        if not known.isdecimal() or int(known) > 65535:
+            raise LocalDatabaseError(f"LOCAL_DB_PORT is {known!r}, not a port. Empty it in .env.")
+        wished = port or int(known)
         password = envfile.value_of("LOCAL_DB_PASSWORD") or None
         super().__init__(CHECKOUT_FOLDER, port=wished, password=password)
 
@@ -242,6 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="0, the default: as before, or free")
     parser.add_argument("--temporary", action="store_true", help="fast; data deleted by stop")
     options = parser.parse_args(arguments)
+    if not 0 <= options.port <= 65535:
+        parser.error(f"argument --port: {options.port} is not a port")
     try:
         if options.data is None:
             server: LocalPostgres = CheckoutPostgres(port=options.port)

@@ -233,6 +233,13 @@ def test_settings_that_are_wrong_are_said_plainly(checkout: Checkout) -> None:
     assert checkout.is_down
 
 
+def test_a_database_port_that_is_none_is_said_plainly(checkout: Checkout) -> None:
+    """A LOCAL_DB_PORT that is no port is one sentence, not a traceback."""
+    with checkout.run(LOCAL_DB_PORT="soon") as run:
+        assert run.ended() == 1
+    assert run.text.splitlines()[-1].startswith("LOCAL_DB_PORT is 'soon', not a port.")
+
+
 def test_a_server_of_ones_own_is_used(checkout: Checkout, postgres_url: str) -> None:
     """With a DATABASE_URL no local server is started."""
     with checkout.run(DATABASE_URL=postgres_url) as run:
