@@ -24,12 +24,12 @@ Messages = list[checks.CheckMessage]
 
 _FIRST = "Make `import concurrency.patch` the first statement of the entry point."
 
-# Point releases of CPython that broke gevent, and the gevent that copes with them.
-# Sources: gevent issues 2005 (3.12.2), 2113 (3.13.4 and 3.13.5).
-_BROKEN_PYTHON = {
-    (3, 12, 2): (24, 2),
-    (3, 13, 4): (25, 5),
-    (3, 13, 5): (25, 5),
+# From which release of a Python series on which gevent is needed: before it, forking
+# and threads fail. Sources: gevent issues 2020 (3.11.8, 3.12.2) and 2119 (3.13.5).
+_NEEDED_GEVENT = {
+    (3, 11): (8, (24, 2)),
+    (3, 12): (2, (24, 2)),
+    (3, 13): (5, (25, 8)),
 }
 
 
@@ -142,8 +142,8 @@ def _check_pool(alias: str, connection: Any, age: int | None) -> Iterator[checks
 def check_versions(**kwargs: Any) -> Messages:
     """Are Python and gunicorn known to work with gevent?"""
     found: Messages = []
-    needed = _BROKEN_PYTHON.get(sys.version_info[:3])
-    if needed is not None and _installed("gevent") < needed:
+    release, needed = _NEEDED_GEVENT.get(sys.version_info[:2], (0, ()))
+    if sys.version_info[2] >= release and _installed("gevent") < needed:
         found.append(
             checks.Warning(
                 f"Python {'.'.join(map(str, sys.version_info[:3]))} breaks gevent before "

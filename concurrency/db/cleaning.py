@@ -59,6 +59,7 @@ def make_clean(driver: Driver, connection: PooledConnection) -> bool:
         with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
             if not driver.is_clean(connection.raw):
                 driver.clean(connection.raw, KILL_BUDGET)
+            _close_cursors(driver, connection)
             if connection.tainted:
                 driver.reset(connection.raw)
                 connection.configured = connection.tainted = False
@@ -66,6 +67,16 @@ def make_clean(driver: Driver, connection: PooledConnection) -> bool:
         logger.info("closing a connection that could not be cleaned: %r", error)
         return False
     return driver.is_clean(connection.raw)
+
+
+def _close_cursors(driver: Driver, connection: PooledConnection) -> None:
+    """Close what the holder has left open on the server."""
+    while connection.cursors:
+        cursor = connection.cursors.pop()
+        if not cursor.closed:
+            # One that was not to be held over its transaction is gone already.
+            with contextlib.suppress(driver.error):
+                cursor.close()
 
 
 def close(driver: Driver, raw: Any) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import random
 import time
 import weakref
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 
 from concurrency.db.errors import Holder
+
+
+class Holding(Protocol):
+    """What holds a lease on behalf of a greenlet."""
+
+    def forsake(self) -> None:
+        """Forget the lease without giving it back: it belongs to the parent process."""
 
 
 class PooledConnection:
@@ -22,9 +29,18 @@ class PooledConnection:
         idle_since: when it was last given back, on the monotonic clock.
         configured: whether the session has been set up for use by Django.
         tainted: whether a holder may have changed the session.
+        cursors: those that the holder has opened on the server.
     """
 
-    __slots__ = ("configured", "expires", "generation", "idle_since", "raw", "tainted")
+    __slots__ = (
+        "configured",
+        "cursors",
+        "expires",
+        "generation",
+        "idle_since",
+        "raw",
+        "tainted",
+    )
 
     def __init__(self, raw: Any, *, generation: int, lifetime: float) -> None:
         self.raw = raw
@@ -35,6 +51,16 @@ class PooledConnection:
         self.idle_since = now
         self.configured = False
         self.tainted = False
+        # Not weak: one that was thrown away is still open on the server.
+        self.cursors: list[Any] = []
+
+    def has_open_cursors(self) -> bool:
+        """Return whether a cursor on the server has rows that were not read."""
+        return bool(self.cursors) and any(not cursor.closed for cursor in self.cursors)
+
+    def needs_reset(self) -> bool:
+        """Return whether the session is not as the next holder expects it."""
+        return self.tainted or self.has_open_cursors()
 
 
 class Lease:
@@ -43,11 +69,11 @@ class Lease:
     While ``connection`` is None the lease waits in the pool's queue.
     """
 
-    __slots__ = ("_holder", "_owner", "connection", "since")
+    __slots__ = ("_owner", "connection", "holder", "since")
 
-    def __init__(self, holder: object, owner: Any) -> None:
+    def __init__(self, holder: Holding, owner: Any) -> None:
         # Weak: a lease must not keep alive what it belongs to.
-        self._holder = weakref.ref(holder)
+        self.holder = weakref.ref(holder)
         self._owner = weakref.ref(owner)
         self.connection: PooledConnection | None = None
         self.since = time.monotonic()
@@ -55,7 +81,7 @@ class Lease:
     def is_orphan(self) -> bool:
         """Return whether nobody is left who could give the connection back."""
         owner = self._owner()
-        return owner is None or owner.dead or self._holder() is None
+        return owner is None or owner.dead or self.holder() is None
 
     def describe(self) -> Holder:
         """Return who holds the lease, for people to read."""

@@ -12,6 +12,10 @@ class Driver(Protocol):
     time.
     """
 
+    @property
+    def error(self) -> type[Exception]:
+        """Return the base class of what the driver raises."""
+
     def fileno(self, raw: Any) -> int:
         """Return the descriptor of the connection's socket (local)."""
 
@@ -22,7 +26,7 @@ class Driver(Protocol):
         """Return whether it is open, idle and outside any transaction (local)."""
 
     def clean(self, raw: Any, seconds: float) -> None:
-        """Stop the running statement on the server and roll back."""
+        """Stop the running statement on the server, roll back, and turn autocommit on."""
 
     def reset(self, raw: Any) -> None:
         """Bring the session back to how it was when the connection was opened."""

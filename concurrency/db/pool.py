@@ -24,13 +24,17 @@ from gevent.hub import get_hub
 from gevent.monkey import get_original
 
 from concurrency.db import cleaning
-from concurrency.db.connection import Lease, PooledConnection
+from concurrency.db.connection import Holding, Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.errors import PoolTimeout
 from concurrency.db.options import PoolOptions
 from concurrency.db.statistics import PoolStatistics
 
 logger = logging.getLogger("concurrency.db")
+
+# Greenlets of pools run in the main thread, which imports this; the hub of a thread
+# of offload only turns while a call waits there.
+home_hub = get_hub()
 
 # A dead owner without a link to its death is noticed within this many seconds.
 _REAP_INTERVAL = 1.0
@@ -91,13 +95,13 @@ class Pool:
         self._discarding = 0
         self._timeouts = 0
         self._generation = 0
-        # Greenlets of the pool run where it was made, which is the main thread's hub.
-        self._hub = get_hub()
+        self._closed = False
+        self._hub = home_hub
         self._reaper: Any = None
 
     # Leasing
 
-    def lease(self, holder: object) -> Lease:
+    def lease(self, holder: Holding) -> Lease:
         """Return a lease on a connection that is open, idle and clean.
 
         Args:
@@ -182,27 +186,31 @@ class Pool:
             if connection is None:
                 return
             self._leases.discard(lease)
-            clean = (
-                not connection.tainted
-                and self._driver.is_clean(connection.raw)
-                and self._is_current(connection)
-            )
-            if clean:
-                self._put(connection)
+            clean = not connection.needs_reset() and self._driver.is_clean(connection.raw)
+            if clean and self._put(connection):
                 return
             self._discarding += 1
         self._in_pool_greenlet(self._clean, connection)
 
-    def _put(self, connection: PooledConnection) -> None:
-        """Hand a connection to the first waiter, or keep it; under the lock."""
+    def _put(self, connection: PooledConnection) -> bool:
+        """Hand a clean connection to the first waiter, or keep it; under the lock.
+
+        Returns False when it is neither wanted nor young enough: it has to be closed.
+        """
+        if not self._is_current(connection):
+            return False
         connection.idle_since = time.monotonic()
+        connection.cursors.clear()  # none of them is open
         if self._waiters:
             waiter = self._waiters.popleft()
             waiter.lease.connection = connection
             self._leases.add(waiter.lease)
             waiter.event.set()
+        elif self._closed:
+            return False
         else:
             self._idle.append(connection)
+        return True
 
     # Opening
 
@@ -213,7 +221,8 @@ class Pool:
     def _open_for_waiters(self) -> None:
         """Start as many attempts as there are waiters without one; under the lock."""
         wanted = len(self._waiters) - self._connecting
-        floor = self.options.min_size - (self.options.max_size - self._free_slots())
+        least = 0 if self._closed else self.options.min_size
+        floor = least - (self.options.max_size - self._free_slots())
         for _ in range(min(max(wanted, floor), self._free_slots())):
             self._connecting += 1
             self._in_pool_greenlet(self._connect)
@@ -239,7 +248,10 @@ class Pool:
         connection = PooledConnection(raw, generation=generation, lifetime=lifetime)
         with self._lock:
             self._connecting -= 1
-            self._put(connection)
+            if self._put(connection):
+                return
+            self._discarding += 1
+        self._close(connection)
 
     # Closing
 
@@ -250,15 +262,13 @@ class Pool:
 
     def _clean(self, connection: PooledConnection) -> None:
         """Make a connection fit for the next holder, or close it."""
-        kept = False
-        if self._is_current(connection):
-            kept = cleaning.make_clean(self._driver, connection)
-        if not kept:
-            self._close(connection)
-            return
-        with self._lock:
-            self._discarding -= 1
-            self._put(connection)
+        wanted = self._is_current(connection) and not self._closed
+        if wanted and cleaning.make_clean(self._driver, connection):
+            with self._lock:
+                if self._put(connection):
+                    self._discarding -= 1
+                    return
+        self._close(connection)
 
     def _close(self, connection: PooledConnection) -> None:
         try:
@@ -268,14 +278,30 @@ class Pool:
                 self._discarding -= 1
                 self._open_for_waiters()
 
-    def clear(self) -> None:
-        """Close all idle connections, and the leased ones when they come back."""
+    def close(self) -> None:
+        """Close all idle connections now, and those in use when they come back.
+
+        Who waits is still served; nothing is kept.
+        """
         with self._lock:
+            self._closed = True
             self._generation += 1
             idle, self._idle = self._idle, []
             self._discarding += len(idle)
         for connection in idle:
             self._close(connection)
+
+    def abandon(self) -> None:
+        """Forget everything, close nothing; for a child process after fork.
+
+        The sessions belong to the parent, and closing one here would end it there.
+        """
+        if self._reaper is not None:
+            self._reaper.close()
+        for lease in self._leases:
+            holder = lease.holder()
+            if holder is not None:
+                holder.forsake()
 
     # Watching
 

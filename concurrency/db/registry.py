@@ -39,7 +39,7 @@ def forget(alias: str) -> None:
     """
     pool = _pools.pop(alias, None)
     if pool is not None:
-        pool.clear()
+        pool.close()
 
 
 def pool_statistics() -> dict[str, PoolStatistics]:
@@ -89,6 +89,8 @@ def _after_fork() -> None:
     if _pools:
         _inherited.append(dict(_pools))
         _pools.clear()
+        for pool in _inherited[-1].values():
+            pool.abandon()
 
 
 context.before_wait.append(_lend_all)

@@ -46,7 +46,6 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         self._leased_from: Pool | None = None
         self._linked_to: weakref.ref[Any] | None = None
         self._kept = 0
-        self._server_cursors: weakref.WeakSet[Any] = weakref.WeakSet()
         self._uses_pool = alias != NO_DB_ALIAS and is_patched()
 
     # Connecting
@@ -69,6 +68,7 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         pooled = lease.connection
         assert pooled is not None  # noqa: S101 - a lease that was granted has one
         self.connection = pooled.raw
+        pooled.tainted = pooled.tainted or self._kept > 0
         self.adopt(pool.template)
         self.set_autocommit(self.settings_dict["AUTOCOMMIT"])
         if pooled.configured:
@@ -150,13 +150,15 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         self._release()
 
     def _release(self) -> None:
-        pooled, lease, self._lease = self._pooled, self._lease, None
-        if lease is None or self._leased_from is None:
-            return
-        if pooled is not None and (self._kept or self._has_server_cursors()):
-            pooled.tainted = True
-        self.connection = None
-        self._leased_from.give_back(lease)
+        lease, self._lease = self._lease, None
+        if lease is not None and self._leased_from is not None:
+            self.connection = None
+            self._leased_from.give_back(lease)
+
+    def forsake(self) -> None:
+        """Forget the lease; called in a child process, to whose parent it belongs."""
+        self._lease = self.connection = None
+        self._forget_transaction()
 
     def _close(self) -> None:
         if self._lease is None:
@@ -197,7 +199,7 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
             or not self.autocommit
             or pooled.tainted
             or self.allow_thread_sharing
-            or self._has_server_cursors()
+            or pooled.has_open_cursors()
         )
         return not bound and self.driver.is_clean(pooled.raw)
 
@@ -206,20 +208,21 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         """The leased connection as the pool sees it."""
         return None if self._lease is None else self._lease.connection
 
-    def _has_server_cursors(self) -> bool:
-        """Return whether a cursor on the server has rows that were not read."""
-        return any(not cursor.closed for cursor in self._server_cursors)
-
     @contextmanager
     def keep(self) -> Iterator[None]:
         """Keep the lease for the length of the block; see ``keep_lease``."""
         self._kept += 1
+        if self._pooled is not None:
+            self._pooled.tainted = True
         try:
             yield
         finally:
-            if self._pooled is not None:
-                self._pooled.tainted = True
             self._kept -= 1
+
+    def remember_cursor(self, cursor: Any) -> None:
+        """Take note of a cursor on the server: it binds the session until it is closed."""
+        if self._pooled is not None:
+            self._pooled.cursors.append(cursor)
 
     # The pool of Django, which this one replaces
 

@@ -145,6 +145,8 @@ def _cancel_threads() -> ThreadPool:
 class Psycopg2:
     """The pool's view of psycopg2; see ``concurrency.db.driver.Driver``."""
 
+    error = psycopg2.Error
+
     def fileno(self, raw: Any) -> int:
         return int(raw.fileno())
 
@@ -158,6 +160,7 @@ class Psycopg2:
         if raw.info.transaction_status == _ACTIVE and not _stop_statement(raw):
             raise TimeoutError("the statement could not be stopped")
         raw.rollback()
+        raw.autocommit = True
 
     def reset(self, raw: Any) -> None:
         raw.autocommit = True

@@ -95,6 +95,8 @@ class Connection(psycopg.Connection[Any]):
 class Psycopg3:
     """The pool's view of psycopg 3; see ``concurrency.db.driver.Driver``."""
 
+    error = psycopg.Error
+
     def fileno(self, raw: Any) -> int:
         return int(raw.pgconn.socket)
 
@@ -110,6 +112,7 @@ class Psycopg3:
             raw.cancel_safe(timeout=seconds)
             raw.wait(generators.fetch_many(raw.pgconn))
         raw.rollback()
+        raw.autocommit = True
 
     def reset(self, raw: Any) -> None:
         raw.autocommit = True

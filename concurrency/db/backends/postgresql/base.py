@@ -64,7 +64,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         """Return a cursor; those on the server are remembered, as they bind the session."""
         cursor = super().create_cursor(name)
         if name:
-            self._server_cursors.add(cursor)
+            self.remember_cursor(cursor)
         return cursor
 
     def connections_allowed(self) -> int:

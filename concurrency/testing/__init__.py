@@ -1,0 +1,1 @@
+"""Help for test suites: of users, and of this package."""

@@ -1,0 +1,384 @@
+"""Leases: who gets a connection, and that it always comes back."""
+
+from __future__ import annotations
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import gevent
+import greenlet
+import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection, connections, transaction
+from gevent.event import Event
+
+from concurrency import TaskGroup, gather, joinall, map_each, offload, spawn
+from concurrency.db import keep_lease
+from concurrency.errors import PoolTimeout
+from tests.concurrency.db.conftest import query, statistics, until
+
+
+def test_a_query_takes_a_lease_and_close_gives_it_back(pool):
+    """The first query takes a connection, later ones use it, close() returns it open."""
+    query()
+    query()
+    assert (statistics().in_use, statistics().open) == (1, 1)
+    connection.close()
+    assert (statistics().in_use, statistics().idle) == (0, 1)
+    connection.close()
+    assert statistics().idle == 1
+
+
+def test_a_connection_is_used_again(pool):
+    """The next lease gets the same session of the server."""
+    first = query("SELECT pg_backend_pid()")
+    connection.close()
+    assert query("SELECT pg_backend_pid()") == first
+
+
+@pytest.mark.parametrize("signal", [request_started, request_finished])
+def test_the_end_of_a_request_gives_the_lease_back(pool, signal):
+    """Django's own signals are what ends a lease in a request."""
+    query()
+    signal.connect(close_old_connections)
+    signal.send(sender=None, environ={})
+    assert statistics().in_use == 0
+
+
+def test_the_end_of_a_request_leaves_a_transaction_alone(pool):
+    """A test case that runs inside atomic keeps its connection."""
+    with transaction.atomic():
+        query()
+        close_old_connections()
+        assert statistics().in_use == 1
+
+
+def test_each_greenlet_has_a_connection_of_its_own(pool):
+    """Children at work at the same time are different sessions."""
+    pids = map_each(
+        lambda _: query("SELECT pg_backend_pid() FROM pg_sleep(0.02)"), range(4), limit=4
+    )
+    assert len(set(pids)) == 4
+
+
+def returns():
+    query()
+
+
+def raises():
+    query()
+    raise RuntimeError("expected")
+
+
+def is_killed():
+    query()
+    gevent.getcurrent().kill(block=False)
+    Event().wait()
+
+
+def is_killed_in_a_query():
+    gevent.spawn_later(0.02, gevent.getcurrent().kill, block=False)
+    query("SELECT pg_sleep(30)")
+
+
+def leaves_a_transaction_open():
+    transaction.set_autocommit(False)
+    query("CREATE TEMPORARY TABLE left_behind (id int)")
+
+
+def leaves_a_cursor_open():
+    open_cursors.append(connection.chunked_cursor())
+    open_cursors[-1].execute("SELECT generate_series(1, 100000)")
+    open_cursors[-1].fetchone()
+
+
+open_cursors: list[object] = []
+
+ENDINGS = [
+    returns,
+    raises,
+    is_killed,
+    is_killed_in_a_query,
+    leaves_a_transaction_open,
+    leaves_a_cursor_open,
+]
+
+
+def by_raw_spawn(fn):
+    gevent.spawn(fn).join()
+
+
+def by_our_spawn(fn):
+    spawn(fn).join()
+
+
+def by_group(fn):
+    try:
+        with TaskGroup() as group:
+            group.spawn(fn)
+    except ExceptionGroup:
+        return
+
+
+def by_thread(fn):
+    def quiet():
+        try:
+            fn()
+        except RuntimeError:
+            return
+
+    thread = threading.Thread(target=quiet)
+    thread.start()
+    thread.join()
+
+
+def by_executor(fn):
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(fn).exception()
+
+
+def by_offload(fn):
+    try:
+        offload(fn)
+    except RuntimeError:
+        return
+
+
+def by_spawn_raw(fn):
+    ended = Event()
+
+    def quiet():
+        try:
+            fn()
+        except (RuntimeError, gevent.GreenletExit):
+            return
+        finally:
+            ended.set()
+
+    gevent.spawn_raw(quiet)
+    ended.wait()
+
+
+def by_bare_greenlet(fn):
+    ended = Event()
+
+    def quiet():
+        try:
+            fn()
+        except (RuntimeError, gevent.GreenletExit):
+            return
+        finally:
+            ended.set()
+
+    greenlet.greenlet(quiet, parent=gevent.get_hub()).switch()
+    ended.wait()
+
+
+WAYS = [by_raw_spawn, by_our_spawn, by_group, by_thread, by_executor, by_offload, by_spawn_raw]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("way", WAYS)
+def test_the_lease_comes_back_however_a_greenlet_ends(pool, observer, way, ending):
+    """Returned, raised, killed: started by whomever, the connection is free and clean again."""
+    if "killed" in ending.__name__ and way in (by_offload, by_executor, by_spawn_raw):
+        pytest.skip("a native thread, a worker or a raw greenlet cannot be killed by itself")
+    open_cursors.clear()
+    pool(max_size=1)
+    way(ending)
+    until(lambda: statistics().in_use + statistics().discarding == 0, "given back")
+    assert query() == 1
+    assert observer.sessions("state LIKE 'idle in%%'") == 0
+    assert observer.sessions("state = 'active'") == 0
+    assert query("SELECT count(*) FROM pg_cursors") == 0
+    assert observer.sessions() == 1
+    open_cursors.clear()
+
+
+@pytest.mark.slow
+def test_a_dead_greenlet_without_a_link_is_found_by_the_reaper(pool):
+    """Bare greenlets of which gevent knows nothing are looked for once a second."""
+    query()
+    connection.close()
+    # It cannot wait in the hub's loop by itself; the query above has opened the connection.
+    by_spawn_raw(returns)
+    until(lambda: statistics().in_use == 0, "reaped")
+
+
+def test_a_waiter_finds_dead_owners_at_once(pool):
+    """Nobody waits a second for a connection that nobody holds."""
+    pool(max_size=1, timeout=0.5)
+    by_spawn_raw(returns)
+    assert query() == 1
+
+
+@pytest.mark.slow
+def test_a_wrapper_that_was_thrown_away_gives_its_connection_back(pool):
+    """connections.create_connection() without close() leaks nothing."""
+    pool(max_size=1)
+    other = connections.create_connection("default")
+    other.ensure_connection()
+    assert statistics().in_use == 1
+    del other
+    import gc
+
+    gc.collect()
+    assert query() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_two_thousand_raw_greenlets_on_a_pool_of_four(pool, observer):
+    """A third raise, a third are killed: never a fifth session, all four back."""
+    pool(max_size=4, timeout=60.0)
+    ended = {"returned": 0, "raised": 0, "killed": 0}
+
+    def work(number):
+        try:
+            with transaction.atomic():
+                query("SELECT pg_sleep(0.001)")
+                if number % 3 == 0:
+                    raise RuntimeError("expected")
+                query()
+            ended["returned"] += 1
+        except RuntimeError:
+            ended["raised"] += 1
+        except gevent.GreenletExit:
+            ended["killed"] += 1
+            raise
+
+    with observer.watching():
+        greenlets = [gevent.spawn(work, number) for number in range(2000)]
+        for number, victim in enumerate(greenlets):
+            if number % 3 == 1:
+                gevent.spawn_later(random.uniform(0, 1), victim.kill, block=False)
+        gevent.joinall(greenlets)
+    assert ended["raised"] == 667
+    assert ended["killed"] > 0
+    assert observer.most <= 4
+    until(lambda: statistics().in_use + statistics().discarding == 0, "all given back")
+    assert query() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_five_hundred_greenlets_at_a_server_that_is_slow_to_accept(pool, proxy, observer):
+    """Connections that are being opened count: never more than ten, even in the rush."""
+    proxy.connect_delay = 0.2
+    pool(max_size=10, timeout=60.0, HOST=proxy.host, PORT=proxy.port)
+    with observer.watching():
+        answers = map_each(lambda n: query("SELECT %s::int", n), range(500), limit=None)
+    assert answers == list(range(500))
+    assert proxy.accepted == 10
+    assert observer.most <= 10
+
+
+def test_two_parents_with_one_child_each_on_a_pool_of_two(pool):
+    """A parent that waits for its children lends its connection to them."""
+    pool(max_size=2, timeout=2.0)
+    both = Event()
+    parents = []
+
+    def parent():
+        query()
+        parents.append(1)
+        if len(parents) == 2:
+            both.set()
+        both.wait()
+        (answer,) = gather(lambda: query("SELECT 7"))
+        return answer + query("SELECT 1")
+
+    assert gather(parent, parent) == [8, 8]
+
+
+@pytest.mark.parametrize("verb", ["gather", "map_each", "TaskGroup", "joinall", "offload"])
+def test_every_verb_lends_while_it_waits(pool, verb):
+    """A pool of one is enough for a parent and its child."""
+    pool(max_size=1, timeout=2.0)
+    query()
+    if verb == "gather":
+        assert gather(query) == [1]
+    elif verb == "map_each":
+        assert map_each(lambda _: query(), [0], limit=1) == [1]
+    elif verb == "joinall":
+        assert joinall([spawn(query)]) == [1]
+    elif verb == "offload":
+        assert offload(query) == 1
+    else:
+        with TaskGroup() as group:
+            task = group.spawn(query)
+        assert task.result() == 1
+    assert query() == 1
+
+
+def test_lending_can_be_turned_off(pool):
+    """lend_while_waiting=False keeps the connection with the parent."""
+    pool(max_size=1, timeout=0.05, lend_while_waiting=False)
+    query()
+    with pytest.raises(PoolTimeout):
+        gather(query)
+
+
+def in_atomic():
+    return transaction.atomic()
+
+
+class AutocommitOff:
+    def __enter__(self):
+        transaction.set_autocommit(False)
+
+    def __exit__(self, *error):
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+
+class UnreadRows:
+    def __enter__(self):
+        self.cursor = connection.chunked_cursor()
+        self.cursor.execute("SELECT generate_series(1, 100000)")
+        self.cursor.fetchone()
+
+    def __exit__(self, *error):
+        self.cursor.close()
+
+
+@pytest.mark.parametrize("binding", [in_atomic, AutocommitOff, UnreadRows, keep_lease])
+def test_a_connection_that_something_depends_on_is_not_lent(pool, binding):
+    """Transactions, unread rows and keep_lease bind the connection to its greenlet."""
+    with binding():
+        mine = query("SELECT pg_backend_pid()")
+        (other,) = gather(lambda: query("SELECT pg_backend_pid()"))
+        assert other != mine
+        assert query("SELECT pg_backend_pid()") == mine
+    connection.close()
+    until(lambda: statistics().in_use + statistics().discarding == 0, "given back")
+
+
+def test_a_kept_session_is_reset_before_the_next_holder(pool):
+    """What was changed inside keep_lease does not reach anybody else."""
+    pool(max_size=1)
+    with keep_lease():
+        query("SELECT set_config('my.setting', 'mine', false)")
+    connection.close()
+    until(lambda: statistics().discarding == 0, "reset")
+    assert query("SELECT current_setting('my.setting', true)") in (None, "")
+
+
+def test_offload_has_a_connection_of_its_own_and_gives_it_back(pool):
+    """A native thread never shares the session of its caller."""
+    with transaction.atomic():
+        mine = query("SELECT pg_backend_pid()")
+        assert offload(query, "SELECT pg_backend_pid()") != mine
+        assert statistics().in_use == 1
+
+
+def test_many_offloaded_queries_share_the_pool(pool):
+    """Threads wait in the same queue as greenlets."""
+    pool(max_size=2)
+    answers = map_each(lambda n: offload(query, "SELECT %s::int", n), range(30), limit=None)
+    assert answers == list(range(30))
+    until(lambda: statistics().in_use == 0, "given back")
+    assert statistics().open <= 2

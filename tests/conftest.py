@@ -1,0 +1,106 @@
+"""What all tests share: a PostgreSQL for the session, Django set up on it, and guards.
+
+The environment is prepared before anything imports the settings. With
+``TEST_DRIVER=psycopg2`` psycopg 3 cannot be imported, so that Django picks psycopg2.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextvars import copy_context
+from pathlib import Path
+
+import gevent
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_NEEDED = {"redis": "redis-server", "browser": "chromium"}
+
+
+def _localdb(verb: str, home: str) -> str:
+    command = [sys.executable, "-m", "deploy.localdb", verb, "--data", home]
+    if verb == "start":
+        command += ["--port", "0", "--temporary"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.exit(f"the tests need a PostgreSQL, which does not {verb}: {done.stderr}", 2)
+    return done.stdout.strip()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the session's PostgreSQL, and point the settings to it."""
+    if os.environ.get("TEST_DRIVER") == "psycopg2":
+        sys.modules["psycopg"] = None  # type: ignore[assignment]
+    home = tempfile.mkdtemp(prefix="concurrency-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    url = _localdb("start", home)
+    config.add_cleanup(lambda: _localdb("stop", home))
+    os.environ["DATABASE_URL"] = url
+    os.environ["ENVIRONMENT"] = os.environ["DJANGO_SETTINGS_MODULE"] = "settings.test"
+    import django
+
+    django.setup()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, by name, what needs a program that is not installed; fail where CI is set."""
+    for item in items:
+        for mark, program in _NEEDED.items():
+            if item.get_closest_marker(mark) is None or shutil.which(program):
+                continue
+            if os.environ.get("CI"):
+                pytest.exit(f"{item.nodeid} needs {program}, which CI has to install", 2)
+            item.add_marker(pytest.mark.skip(reason=f"{program} is not installed"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """URL of the PostgreSQL of this session; its role may create databases."""
+    return os.environ["DATABASE_URL"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a greenlet or a lease behind, or changes the context."""
+    from django.db import connections
+
+    from concurrency.db import pool_statistics
+
+    context = dict(copy_context().items())
+    before = _greenlets()
+    yield
+    connections.close_all()
+    _until(lambda: all(p.in_use + p.discarding == 0 for p in pool_statistics().values()))
+    held = {alias: p for alias, p in pool_statistics().items() if p.in_use + p.discarding}
+    assert not held, f"leases left behind: {held}"
+    _until(lambda: not _greenlets() - before)
+    assert not (left := _greenlets() - before), f"greenlets left behind: {left}"
+    after = dict(copy_context().items())
+    changed = {
+        variable.name: value
+        for variable, value in after.items()
+        if variable not in context and variable.name.startswith("concurrency.")
+    }
+    assert not any(changed.values()), f"context left behind: {changed}"
+
+
+def _greenlets() -> set[gevent.Greenlet]:
+    return {
+        found
+        for found in gc.get_objects()
+        if issubclass(type(found), gevent.Greenlet) and not found.dead
+    }
+
+
+def _until(condition: object) -> None:
+    """Let other greenlets run until a condition holds, for two seconds at most."""
+    with gevent.Timeout(2, False):
+        while not condition():  # type: ignore[operator]
+            gevent.sleep(0.005)
