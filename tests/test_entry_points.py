@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 @pytest.fixture
 def environment(postgres_url: str) -> dict[str, str]:
     """The environment of a developer with a database of their own."""
-    passed = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
+    # Coverage follows into the processes, where its variables say how.
+    kept = ("PATH", "HOME", "TMPDIR", "COVERAGE_")
+    passed = {key: value for key, value in os.environ.items() if key.startswith(kept)}
     return {
         **passed,
         "ENVIRONMENT": "settings.development",
@@ -88,7 +90,12 @@ def serving(
             assert process.poll() is None, process.communicate()[0]
             yield base
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            # gunicorn hurries on SIGINT, but on SIGTERM waits for clients that keep connections.
+            process.send_signal(signal.SIGINT if "gunicorn" in arguments else signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LIMIT)
+            with suppress(ProcessLookupError):  # what is left, if anything
+                os.killpg(process.pid, signal.SIGKILL)
             output = process.communicate()[0]
     assert "Traceback" not in output, output
 
