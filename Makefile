@@ -37,6 +37,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
+	@$(PYTHON) -m bench.fanout
 	@$(PYTHON) -m bench $(ARGS)
 
 freeze:

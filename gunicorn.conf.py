@@ -16,6 +16,7 @@ import concurrency.patch  # noqa: F401 - importing it is what patches
 
 # isort: split
 
+from concurrency.server.hooks import post_worker_init, worker_exit  # noqa: F401 - gunicorn's
 from settings import environment
 
 try:

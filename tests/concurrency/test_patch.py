@@ -19,11 +19,16 @@ def python(code: str, folder: Path | None = None, **environment: str):
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=folder or ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}", **environment},
+        env={**inherited(), "PYTHONPATH": f"{ROOT}", **environment},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def inherited() -> dict[str, str]:
+    """Return what a fresh interpreter needs of this environment, and coverage of its own."""
+    return {k: v for k, v in os.environ.items() if k == "PATH" or k.startswith("COVERAGE_")}
 
 
 def facts(code: str, folder: Path | None = None, **environment: str) -> str:

@@ -1,0 +1,28 @@
+"""The same promises with psycopg2: this folder's tests again, where psycopg 3 is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(os.environ.get("TEST_DRIVER") == "psycopg2", reason="this is that run")
+def test_the_suite_holds_with_psycopg2():
+    """Django picks psycopg2 where psycopg 3 cannot be imported."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/concurrency/db"],
+        cwd=ROOT,
+        env={**os.environ, "TEST_DRIVER": "psycopg2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]

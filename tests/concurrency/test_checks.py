@@ -1,0 +1,195 @@
+"""System checks: each says what is wrong, and the documentation lists them all."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from django.core.checks import run_checks
+from django.db import connections
+from django.test import override_settings
+
+from concurrency import checks, patch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def ids(messages):
+    return [message.id for message in messages]
+
+
+@pytest.fixture
+def database():
+    """Change settings of the default database for a test."""
+    settings = connections.settings["default"]
+    before = dict(settings)
+
+    def change(**changes):
+        settings.update(changes)
+
+    yield change
+    settings.clear()
+    settings.update(before)
+
+
+def test_a_sound_project_has_no_complaint():
+    """The test settings themselves are clean, databases included."""
+    assert run_checks(databases=["default"]) == []
+
+
+@pytest.mark.slow
+def test_an_unpatched_process_is_told():
+    """W001 names the two ways in which a process ends up unpatched."""
+    code = "import os; os.environ['CONCURRENCY_PATCH'] = '0'\nimport concurrency.patch, django\n"
+    code += "django.setup()\nfrom django.core.checks import run_checks\n"
+    code += "print([m.id for m in run_checks()])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['concurrency.W001']"
+
+
+def test_a_module_that_came_too_early_is_named(monkeypatch):
+    """E001 is for a process that somebody else patched late."""
+    monkeypatch.setattr(patch, "late_modules", lambda: [("early.module", "has bound a lock")])
+    (message,) = checks.check_patch()
+    assert message.id == "concurrency.E001"
+    assert "early.module" in message.msg
+    assert "early.module" in message.hint
+
+
+def test_mysqlclient_is_refused(monkeypatch):
+    """E002: it would block all greenlets."""
+    monkeypatch.setitem(sys.modules, "MySQLdb", type(sys)("MySQLdb"))
+    monkeypatch.setattr(connections["default"], "vendor", "mysql", raising=False)
+    assert ids(checks.check_driver()) == ["concurrency.E002"]
+
+
+def test_psycopg2_without_its_callback_is_refused(monkeypatch):
+    """E003: so would psycopg2 as it comes."""
+    from psycopg2 import extensions
+
+    monkeypatch.delitem(sys.modules, "psycopg", raising=False)
+    before = extensions.get_wait_callback()
+    extensions.set_wait_callback(None)
+    try:
+        assert ids(checks.check_driver()) == ["concurrency.E003"]
+    finally:
+        extensions.set_wait_callback(before)
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ({"OFLOAD_THREADS": 3}, "'OFLOAD_THREADS'] is not an option"),
+        ({"OFFLOAD_THREADS": "3"}, "must be of type int"),
+        ({"OFFLOAD_THREADS": True}, "must be of type int"),
+        ({"OFFLOAD_THREADS": 0}, "must be at least 1"),
+        (["OFFLOAD_THREADS"], "must be a dictionary"),
+    ],
+)
+def test_bad_keys_of_the_setting_are_named(value, part):
+    """E004 names key and remedy."""
+    with override_settings(CONCURRENCY=value):
+        (message,) = checks.check_settings()
+    assert message.id == "concurrency.E004"
+    assert part in message.msg
+
+
+@pytest.mark.parametrize(
+    ("pool", "part"),
+    [
+        ({"max_sise": 3}, "'max_sise' is not an option; the options are max_size"),
+        ({"max_size": 0}, "max_size must be at least 1, not 0"),
+        ({"max_size": 2.5}, "max_size must be a whole number"),
+        ({"timeout": "5"}, "timeout must be seconds, not '5'"),
+        ({"min_size": 5, "max_size": 4}, "min_size is larger than max_size"),
+        ({"lend_while_waiting": 1}, "must be True or False"),
+        ("twenty", "must be a dictionary"),
+    ],
+)
+def test_bad_pool_options_are_named(database, pool, part):
+    """E005 names database, option and remedy."""
+    database(OPTIONS={"pool": pool})
+    (message,) = checks.check_databases()
+    assert message.id == "concurrency.E005"
+    assert message.msg.startswith("DATABASES['default']['OPTIONS']['pool']: ")
+    assert part in message.msg
+
+
+def test_a_pool_that_is_only_true_is_fine(database):
+    """True means the defaults, as with Django's own pool."""
+    database(OPTIONS={"pool": True})
+    assert checks.check_databases() == []
+
+
+def test_persistent_connections_of_a_pooled_database_are_questioned(database):
+    """W003: CONN_MAX_AGE has no meaning there."""
+    database(CONN_MAX_AGE=60)
+    assert ids(checks.check_databases()) == ["concurrency.W003"]
+
+
+def test_persistent_connections_without_a_pool_are_questioned():
+    """W002: Django's own backend keeps one connection for each greenlet."""
+    connections.settings["stock"] = {
+        **connections.settings["default"],
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": {},
+        "CONN_MAX_AGE": None,
+    }
+    try:
+        assert ids(checks.check_databases()) == ["concurrency.W002"]
+    finally:
+        del connections.settings["stock"]
+        if hasattr(connections._connections, "stock"):
+            del connections["stock"]
+
+
+Version = namedtuple("Version", "major minor micro releaselevel serial")
+
+
+@pytest.mark.parametrize(
+    ("python", "gevent", "expected"),
+    [
+        ((3, 13, 5), "25.5.1", ["concurrency.W004"]),
+        ((3, 13, 9), "25.5.1", ["concurrency.W004"]),
+        ((3, 13, 4), "25.5.1", []),
+        ((3, 13, 5), "25.8.1", []),
+        ((3, 12, 2), "23.9.1", ["concurrency.W004"]),
+        ((3, 11, 7), "23.9.1", []),
+    ],
+)
+def test_pythons_that_break_gevent_are_known(monkeypatch, python, gevent, expected):
+    """W004 names the pair."""
+    monkeypatch.setattr(checks.sys, "version_info", Version(*python, "final", 0))
+    installed = {"gevent": gevent, "gunicorn": "25.3.0"}
+    monkeypatch.setattr(checks, "version", installed.__getitem__)
+    assert ids(checks.check_versions()) == expected
+
+
+def test_an_old_gunicorn_is_questioned(monkeypatch):
+    """W005: it is not tested."""
+    installed = {"gevent": "26.9.0", "gunicorn": "23.0.0"}
+    monkeypatch.setattr(checks, "version", installed.__getitem__)
+    assert ids(checks.check_versions()) == ["concurrency.W005"]
+
+
+def test_pools_that_do_not_fit_into_the_server_are_counted(database, monkeypatch):
+    """W006: pool size times workers, against what the server allows."""
+    monkeypatch.setenv("WEB_CONCURRENCY", "4")
+    database(OPTIONS={"pool": {"max_size": 100}})
+    (message,) = checks.check_server_limit(databases=["default"])
+    assert message.id == "concurrency.W006"
+    assert "4 workers with pools of 100 need 400 connections" in message.msg
+    monkeypatch.setenv("WEB_CONCURRENCY", "1")
+    assert checks.check_server_limit(databases=["default"]) == []
+
+
+def test_the_page_lists_every_check():
+    """docs/checks.md and the code name the same identifiers."""
+    pattern = re.compile(r"concurrency\.[EW]\d{3}")
+    code = set(pattern.findall((ROOT / "concurrency" / "checks.py").read_text()))
+    page = set(pattern.findall((ROOT / "docs" / "checks.md").read_text()))
+    assert code == page
