@@ -1,33 +1,27 @@
 """A strict, fair, bounded pool of connections.
 
-It owns the slots, the queue and the idle connections. It knows drivers through
-``Driver`` alone, and nothing of Django's wrappers.
-
-Every connection occupies one of ``max_size`` slots from before it is opened
-until after its end is confirmed: leased, idle, connecting or discarding. All
-decisions are made under a lock that is never held while something waits; opening
-and cleaning happen in greenlets of the pool, which no caller's kill can reach.
+It opens, lends, cleans and closes, as its ``Slots`` decide. It knows drivers
+through ``Driver`` alone, and nothing of Django's wrappers. Opening and cleaning
+happen in greenlets of the pool, which no caller's kill can reach.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import gevent
 from django.db.utils import OperationalError
-from gevent.event import Event
 from gevent.hub import get_hub
-from gevent.monkey import get_original
 
 from concurrency.db import cleaning
 from concurrency.db.connection import Holding, Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.errors import PoolTimeout
 from concurrency.db.options import PoolOptions
+from concurrency.db.slots import QueueFull, Slots, Waiter
 from concurrency.db.statistics import PoolStatistics
 
 logger = logging.getLogger("concurrency.db")
@@ -41,17 +35,6 @@ _REAP_INTERVAL = 1.0
 
 # For servers that accept a connection and never answer; seconds.
 _CONNECT_LIMIT = 10.0
-
-
-class _Waiter:
-    """One place in the queue: is given a connection, or the error of an attempt."""
-
-    __slots__ = ("error", "event", "lease")
-
-    def __init__(self, lease: Lease) -> None:
-        self.lease = lease
-        self.event = Event()
-        self.error: BaseException | None = None
 
 
 class Template(Protocol):
@@ -75,31 +58,20 @@ class Pool:
     """
 
     def __init__(
-        self,
-        alias: str,
-        options: PoolOptions,
-        driver: Driver,
-        template: Template,
+        self, alias: str, options: PoolOptions, driver: Driver, template: Template
     ) -> None:
         self.alias = alias
         self.options = options
-        self._driver = driver
         self.template = template
-        # Native, because threads of offload come here too; never held across a switch.
-        # Reentrant, because the garbage collector may run a finaliser that queries.
-        self._lock = get_original("_thread", "RLock")()
-        self._idle: list[PooledConnection] = []
-        self._leases: set[Lease] = set()
-        self._waiters: deque[_Waiter] = deque()
-        self._connecting = 0
-        self._discarding = 0
-        self._timeouts = 0
-        self._generation = 0
-        self._closed = False
-        self._hub = home_hub
+        self._driver = driver
+        self._slots = Slots(options)
         self._reaper: Any = None
 
-    # Leasing
+    def statistics(self) -> PoolStatistics:
+        """Return the pool's numbers at this moment."""
+        return self._slots.statistics()
+
+    # Lending
 
     def lease(self, holder: Holding) -> Lease:
         """Return a lease on a connection that is open, idle and clean.
@@ -115,180 +87,120 @@ class Pool:
         lease = Lease(holder, gevent.getcurrent())
         try:
             while True:
-                waiter = self._take_or_queue(lease)
-                if waiter is not None:
-                    self._wait(waiter)
-                if self._usable(lease):
+                self._obtain(lease)
+                if self._is_usable(lease):
                     self._watch_owners()
+                    lease.since = time.monotonic()
                     return lease
+                self.give_back(lease, fit=False)
         except BaseException:
             # A connection that was given to this caller in the moment it left has
             # to go to the next one, or its slot would be lost.
             self.give_back(lease)
             raise
 
-    def _take_or_queue(self, lease: Lease) -> _Waiter | None:
-        # Decided here: whether this caller gets an idle connection at once or
-        # queues. It may only pass when nobody queues, or it would overtake.
-        with self._lock:
-            if self._idle and not self._waiters:
-                lease.connection = self._idle.pop()
-                self._leases.add(lease)
-                return None
-            if 0 < self.options.max_waiting <= len(self._waiters):
-                raise self._timeout(0.0)
-            waiter = _Waiter(lease)
-            self._waiters.append(waiter)
-            self._open_for_waiters()
-            return waiter
-
-    def _wait(self, waiter: _Waiter) -> None:
-        """Wait in order for a connection."""
-        started = time.monotonic()
+    def _obtain(self, lease: Lease) -> None:
+        """Get a connection for a lease, at once or in order."""
         try:
-            while waiter.lease.connection is None and waiter.error is None:
-                left = started + self.options.timeout - time.monotonic()
-                if left <= 0:
-                    raise self._timeout(time.monotonic() - started)
-                self.reap()
-                waiter.event.wait(min(left, _REAP_INTERVAL))
-        finally:
-            with self._lock:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
+            waiter = self._slots.take(lease)
+        except QueueFull:
+            raise self._timeout(0.0) from None
+        if waiter is not None:
+            try:
+                self._open_what_is_wanted()
+                self._wait(waiter)
+            finally:
+                self._slots.leave(waiter)
+
+    def _wait(self, waiter: Waiter) -> None:
+        started = time.monotonic()
+        while not waiter.is_served():
+            left = started + self.options.timeout - time.monotonic()
+            if left <= 0:
+                self._slots.leave(waiter)
+                raise self._timeout(time.monotonic() - started)
+            self.reap()
+            waiter.event.wait(min(left, _REAP_INTERVAL))
         if waiter.error is not None:
             raise waiter.error
 
-    def _usable(self, lease: Lease) -> bool:
-        """Return whether a leased connection may be handed out; discard it if not."""
+    def _is_usable(self, lease: Lease) -> bool:
         connection = lease.connection
-        assert connection is not None  # noqa: S101 - given by lease()
-        if self._is_current(connection) and cleaning.is_alive(self._driver, connection.raw):
-            lease.since = time.monotonic()
-            return True
-        lease.connection = None
-        with self._lock:
-            self._leases.discard(lease)
-        self._discard(connection)
-        return False
+        return (
+            connection is not None
+            and self._slots.is_current(connection)
+            and cleaning.is_alive(self._driver, connection.raw)
+        )
 
-    def _is_current(self, connection: PooledConnection) -> bool:
-        return connection.generation == self._generation and time.monotonic() < connection.expires
-
-    def give_back(self, lease: Lease) -> None:
+    def give_back(self, lease: Lease, *, fit: bool = True) -> None:
         """End a lease. Never waits, so that it may be called in the hub.
 
         A connection that is not idle and clean is first cleaned by a greenlet of
         the pool. Giving back twice does nothing.
+
+        Args:
+            lease: what ends.
+            fit: False closes the connection whatever its state.
         """
-        with self._lock:
-            connection, lease.connection = lease.connection, None
-            if connection is None:
-                return
-            self._leases.discard(lease)
-            clean = not connection.needs_reset() and self._driver.is_clean(connection.raw)
-            if clean and self._put(connection):
-                return
-            self._discarding += 1
-        self._in_pool_greenlet(self._clean, connection)
+        connection = lease.connection
+        if connection is None:
+            return
+        clean = fit and not connection.needs_reset() and self._driver.is_clean(connection.raw)
+        unfit = self._slots.give_back(lease, fit=clean)
+        if unfit is not None:
+            self._in_pool_greenlet(self._clean if fit else self._close, unfit)
 
-    def _put(self, connection: PooledConnection) -> bool:
-        """Hand a clean connection to the first waiter, or keep it; under the lock.
+    # Opening, cleaning, closing: in greenlets of the pool
 
-        Returns False when it is neither wanted nor young enough: it has to be closed.
-        """
-        if not self._is_current(connection):
-            return False
-        connection.idle_since = time.monotonic()
-        connection.cursors.clear()  # none of them is open
-        if self._waiters:
-            waiter = self._waiters.popleft()
-            waiter.lease.connection = connection
-            self._leases.add(waiter.lease)
-            waiter.event.set()
-        elif self._closed:
-            return False
-        else:
-            self._idle.append(connection)
-        return True
+    def _open_what_is_wanted(self) -> None:
+        for _ in range(self._slots.reserve()):
+            self._in_pool_greenlet(self._open)
 
-    # Opening
-
-    def _free_slots(self) -> int:
-        used = len(self._leases) + len(self._idle) + self._connecting + self._discarding
-        return self.options.max_size - used
-
-    def _open_for_waiters(self) -> None:
-        """Start as many attempts as there are waiters without one; under the lock."""
-        wanted = len(self._waiters) - self._connecting
-        least = 0 if self._closed else self.options.min_size
-        floor = least - (self.options.max_size - self._free_slots())
-        for _ in range(min(max(wanted, floor), self._free_slots())):
-            self._connecting += 1
-            self._in_pool_greenlet(self._connect)
-
-    def _connect(self) -> None:
-        generation = self._generation
+    def _open(self) -> None:
+        generation = self._slots.generation
         late = OperationalError(f"no connection to the server within {_CONNECT_LIMIT:g} s")
         try:
             with gevent.Timeout(_CONNECT_LIMIT, late):
                 raw = self.template.open_raw()
         except BaseException as error:  # noqa: BLE001 - raised in the greenlet that waits
-            with self._lock:
-                self._connecting -= 1
-                if self._waiters:
-                    waiter = self._waiters.popleft()
-                    waiter.error = error
-                    waiter.event.set()
-                else:
-                    logger.warning("pool %r: cannot connect: %s", self.alias, error)
-                self._open_for_waiters()
+            if not self._slots.failed(error):
+                logger.warning("pool %r: cannot connect: %s", self.alias, error)
+            else:
+                self._open_what_is_wanted()
             return
         lifetime = self.options.max_lifetime
         connection = PooledConnection(raw, generation=generation, lifetime=lifetime)
-        with self._lock:
-            self._connecting -= 1
-            if self._put(connection):
-                return
-            self._discarding += 1
-        self._close(connection)
-
-    # Closing
-
-    def _discard(self, connection: PooledConnection) -> None:
-        with self._lock:
-            self._discarding += 1
-        self._in_pool_greenlet(self._close, connection)
+        if not self._slots.opened(connection):
+            self._close(connection)
 
     def _clean(self, connection: PooledConnection) -> None:
         """Make a connection fit for the next holder, or close it."""
-        wanted = self._is_current(connection) and not self._closed
-        if wanted and cleaning.make_clean(self._driver, connection):
-            with self._lock:
-                if self._put(connection):
-                    self._discarding -= 1
-                    return
-        self._close(connection)
+        kept = (
+            self._slots.is_wanted(connection)
+            and cleaning.make_clean(self._driver, connection)
+            and self._slots.cleaned(connection)
+        )
+        if not kept:
+            self._close(connection)
 
     def _close(self, connection: PooledConnection) -> None:
         try:
             cleaning.close(self._driver, connection.raw)
         finally:
-            with self._lock:
-                self._discarding -= 1
-                self._open_for_waiters()
+            self._slots.ended()
+            self._open_what_is_wanted()
+
+    def _in_pool_greenlet(self, work: Callable[..., None], *args: object) -> None:
+        if get_hub() is home_hub:
+            gevent.spawn(work, *args)
+        else:
+            home_hub.loop.run_callback_threadsafe(gevent.spawn, work, *args)
+
+    # The end of the pool
 
     def close(self) -> None:
-        """Close all idle connections now, and those in use when they come back.
-
-        Who waits is still served; nothing is kept.
-        """
-        with self._lock:
-            self._closed = True
-            self._generation += 1
-            idle, self._idle = self._idle, []
-            self._discarding += len(idle)
-        for connection in idle:
+        """Close all idle connections now, and those in use when they come back."""
+        for connection in self._slots.close():
             self._close(connection)
 
     def abandon(self) -> None:
@@ -298,7 +210,7 @@ class Pool:
         """
         if self._reaper is not None:
             self._reaper.close()
-        for lease in self._leases:
+        for lease in self._slots.leases():
             holder = lease.holder()
             if holder is not None:
                 holder.forsake()
@@ -310,64 +222,33 @@ class Pool:
 
         Never waits, so that it may run in the hub.
         """
-        with self._lock:
-            orphans = [lease for lease in self._leases if lease.is_orphan()]
-            oldest = time.monotonic() - self.options.max_idle
-            surplus = self.options.max_size - self._free_slots() - self.options.min_size
-            expired = [c for c in self._idle if c.idle_since < oldest][: max(0, surplus)]
-            for connection in expired:
-                self._idle.remove(connection)
-            self._discarding += len(expired)
-        for lease in orphans:
-            logger.debug("pool %r: %r left without giving it back", self.alias, lease)
-            self.give_back(lease)
-        for connection in expired:
+        for lease in self._slots.leases():
+            if lease.is_orphan():
+                logger.debug("pool %r: %r left without giving it back", self.alias, lease)
+                self.give_back(lease)
+        for connection in self._slots.shrink():
             self._in_pool_greenlet(self._close, connection)
 
     def _watch_owners(self) -> None:
-        if self._reaper is None and get_hub() is self._hub:
-            self._reaper = self._hub.loop.timer(_REAP_INTERVAL, _REAP_INTERVAL, ref=False)
+        if self._reaper is None and get_hub() is home_hub:
+            self._reaper = home_hub.loop.timer(_REAP_INTERVAL, _REAP_INTERVAL, ref=False)
             self._reaper.start(self._reap_in_hub)
 
     def _reap_in_hub(self) -> None:
         self.reap()
-        with self._lock:
-            quiet = not (self._leases or self._idle)
-        if quiet:
+        if self._slots.is_quiet():
             self._reaper.close()
             self._reaper = None
 
-    def _in_pool_greenlet(self, work: Callable[..., None], *args: object) -> None:
-        if get_hub() is self._hub:
-            gevent.spawn(work, *args)
-        else:
-            self._hub.loop.run_callback_threadsafe(gevent.spawn, work, *args)
-
-    def statistics(self) -> PoolStatistics:
-        """Return the pool's numbers at this moment."""
-        with self._lock:
-            in_use, idle = len(self._leases), len(self._idle)
-            return PoolStatistics(
-                max_size=self.options.max_size,
-                open=in_use + idle,
-                in_use=in_use,
-                idle=idle,
-                connecting=self._connecting,
-                discarding=self._discarding,
-                waiting=len(self._waiters),
-                timeouts=self._timeouts,
-            )
-
     def _timeout(self, seconds: float) -> PoolTimeout:
-        with self._lock:
-            self._timeouts += 1
-            leases = sorted(self._leases, key=lambda lease: lease.since)
-            return PoolTimeout(
-                self.alias,
-                seconds=seconds,
-                max_size=self.options.max_size,
-                waiting=max(0, len(self._waiters) - 1) if seconds else len(self._waiters),
-                connecting=self._connecting,
-                discarding=self._discarding,
-                holders=tuple(lease.describe() for lease in leases),
-            )
+        self._slots.timeouts += 1
+        numbers = self._slots.statistics()
+        return PoolTimeout(
+            self.alias,
+            seconds=seconds,
+            max_size=numbers.max_size,
+            waiting=numbers.waiting,
+            connecting=numbers.connecting,
+            discarding=numbers.discarding,
+            holders=tuple(lease.describe() for lease in self._slots.leases()),
+        )

@@ -1,0 +1,237 @@
+"""The books of a pool: who has which connection, who waits, what is under way.
+
+Every connection occupies one of ``max_size`` slots from before it is opened until
+after its end is confirmed: leased, idle, connecting or discarding. Each method is
+one decision, made under a lock that is never held while something waits. Nothing
+here opens, cleans or closes; ``Pool`` does, as it is told by what these return.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from gevent.event import Event
+from gevent.monkey import get_original
+
+from concurrency.db.connection import Lease, PooledConnection
+from concurrency.db.options import PoolOptions
+from concurrency.db.statistics import PoolStatistics
+
+
+class Waiter:
+    """One place in the queue: is given a connection, or the error of an attempt."""
+
+    __slots__ = ("error", "event", "lease")
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.event = Event()
+        self.error: BaseException | None = None
+
+    def is_served(self) -> bool:
+        """Return whether the wait is over."""
+        return self.lease.connection is not None or self.error is not None
+
+
+class QueueFull(Exception):
+    """There are as many waiters as there may be."""
+
+
+class Slots:
+    """The state of one pool.
+
+    Args:
+        options: sizes and times of the pool.
+    """
+
+    def __init__(self, options: PoolOptions) -> None:
+        self._options = options
+        # Native, because threads of offload come here too. Reentrant, because the
+        # garbage collector may run a finaliser that queries in the middle of this.
+        self._lock = get_original("_thread", "RLock")()
+        self._idle: list[PooledConnection] = []
+        self._leases: set[Lease] = set()
+        self._waiters: deque[Waiter] = deque()
+        self._connecting = 0
+        self._discarding = 0
+        self._closed = False
+        #: Grows when what was open before is not wanted any more.
+        self.generation = 0
+        #: How many have waited in vain.
+        self.timeouts = 0
+
+    def take(self, lease: Lease) -> Waiter | None:
+        """Give a lease an idle connection, or a place in the queue.
+
+        Decided here: whether this caller may pass. Only when nobody queues, or it
+        would overtake.
+
+        Raises:
+            QueueFull: ``max_waiting`` are waiting already.
+        """
+        with self._lock:
+            if self._idle and not self._waiters:
+                lease.connection = self._idle.pop()
+                self._leases.add(lease)
+                return None
+            if 0 < self._options.max_waiting <= len(self._waiters):
+                raise QueueFull
+            waiter = Waiter(lease)
+            self._waiters.append(waiter)
+            return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Take a waiter out of the queue, if it was not served."""
+        with self._lock:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def give_back(self, lease: Lease, *, fit: bool) -> PooledConnection | None:
+        """End a lease; return its connection if it has to be cleaned or closed.
+
+        Args:
+            lease: what ends; one that has ended already is ignored.
+            fit: whether the connection may be lent again as it is.
+        """
+        with self._lock:
+            connection, lease.connection = lease.connection, None
+            if connection is None:
+                return None
+            self._leases.discard(lease)
+            if fit and self._put(connection):
+                return None
+            self._discarding += 1
+            return connection
+
+    def is_current(self, connection: PooledConnection) -> bool:
+        """Return whether a connection is young enough to be used."""
+        return connection.generation == self.generation and time.monotonic() < connection.expires
+
+    def is_wanted(self, connection: PooledConnection) -> bool:
+        """Return whether it is worth cleaning a connection."""
+        return self.is_current(connection) and not self._closed
+
+    def _put(self, connection: PooledConnection) -> bool:
+        """Hand a fit connection to the first waiter, or keep it; under the lock.
+
+        Returns False when it has to be closed instead.
+        """
+        if not self.is_current(connection):
+            return False
+        connection.idle_since = time.monotonic()
+        connection.cursors.clear()  # none of them is open
+        if self._waiters:
+            waiter = self._waiters.popleft()
+            waiter.lease.connection = connection
+            self._leases.add(waiter.lease)
+            waiter.event.set()
+        elif self._closed:
+            return False
+        else:
+            self._idle.append(connection)
+        return True
+
+    # Opening
+
+    def _used(self) -> int:
+        return len(self._leases) + len(self._idle) + self._connecting + self._discarding
+
+    def reserve(self) -> int:
+        """Occupy slots for connections that should be opened now; return how many.
+
+        Decided here: one for each waiter that has no attempt under way, and up to
+        ``min_size``, as far as there are slots. Reserved before anything waits, so
+        that no rush can overshoot.
+        """
+        with self._lock:
+            least = 0 if self._closed else self._options.min_size
+            wanted = max(len(self._waiters) - self._connecting, least - self._used())
+            free = self._options.max_size - self._used()
+            number = max(0, min(wanted, free))
+            self._connecting += number
+            return number
+
+    def opened(self, connection: PooledConnection) -> bool:
+        """Put a new connection to use; False if it has to be closed again."""
+        with self._lock:
+            self._connecting -= 1
+            if self._put(connection):
+                return True
+            self._discarding += 1
+            return False
+
+    def failed(self, error: BaseException) -> bool:
+        """Give up an attempt; return whether somebody waits who gets the error."""
+        with self._lock:
+            self._connecting -= 1
+            if not self._waiters:
+                return False
+            waiter = self._waiters.popleft()
+            waiter.error = error
+            waiter.event.set()
+            return True
+
+    # Ending
+
+    def cleaned(self, connection: PooledConnection) -> bool:
+        """Put a cleaned connection to use; False if it has to be closed."""
+        with self._lock:
+            if not self._put(connection):
+                return False
+            self._discarding -= 1
+            return True
+
+    def ended(self) -> None:
+        """Free the slot of a connection that was discarded."""
+        with self._lock:
+            self._discarding -= 1
+
+    def close(self) -> list[PooledConnection]:
+        """Keep nothing from now on; return what is idle, to be closed.
+
+        Who waits is still served.
+        """
+        with self._lock:
+            self._closed = True
+            self.generation += 1
+            idle, self._idle = self._idle, []
+            self._discarding += len(idle)
+            return idle
+
+    def shrink(self) -> list[PooledConnection]:
+        """Return connections that were idle for too long, to be closed."""
+        with self._lock:
+            oldest = time.monotonic() - self._options.max_idle
+            surplus = max(0, self._used() - self._options.min_size)
+            expired = [c for c in self._idle if c.idle_since < oldest][:surplus]
+            for connection in expired:
+                self._idle.remove(connection)
+            self._discarding += len(expired)
+            return expired
+
+    # Looking
+
+    def leases(self) -> list[Lease]:
+        """Return the leases, the oldest first."""
+        with self._lock:
+            return sorted(self._leases, key=lambda lease: lease.since)
+
+    def is_quiet(self) -> bool:
+        """Return whether there is nothing to look after."""
+        return not (self._leases or self._idle)
+
+    def statistics(self) -> PoolStatistics:
+        """Return the numbers at this moment."""
+        with self._lock:
+            in_use, idle = len(self._leases), len(self._idle)
+            return PoolStatistics(
+                max_size=self._options.max_size,
+                open=in_use + idle,
+                in_use=in_use,
+                idle=idle,
+                connecting=self._connecting,
+                discarding=self._discarding,
+                waiting=len(self._waiters),
+                timeouts=self.timeouts,
+            )
