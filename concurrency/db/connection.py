@@ -30,9 +30,12 @@ class PooledConnection:
         configured: whether the session has been set up for use by Django.
         tainted: whether a holder may have changed the session.
         cursors: those that the holder has opened on the server.
+        attributes: what the driver keeps on its side of the session; a holder who
+            changes it gets the connection closed.
     """
 
     __slots__ = (
+        "attributes",
         "configured",
         "cursors",
         "expires",
@@ -42,8 +45,9 @@ class PooledConnection:
         "tainted",
     )
 
-    def __init__(self, raw: Any, *, generation: int, lifetime: float) -> None:
+    def __init__(self, raw: Any, attributes: Any, *, generation: int, lifetime: float) -> None:
         self.raw = raw
+        self.attributes = attributes
         self.generation = generation
         now = time.monotonic()
         # Up to a tenth shorter, so that those opened together do not end together.
@@ -69,7 +73,7 @@ class Lease:
     While ``connection`` is None the lease waits in the pool's queue.
     """
 
-    __slots__ = ("_owner", "connection", "holder", "since")
+    __slots__ = ("_owner", "connection", "holder", "since", "sql")
 
     def __init__(self, holder: Holding, owner: Any) -> None:
         # Weak: a lease must not keep alive what it belongs to.
@@ -77,6 +81,8 @@ class Lease:
         self._owner = weakref.ref(owner)
         self.connection: PooledConnection | None = None
         self.since = time.monotonic()
+        #: The last statement, without its parameters.
+        self.sql: str | None = None
 
     def is_orphan(self) -> bool:
         """Return whether nobody is left who could give the connection back."""

@@ -25,6 +25,9 @@ class Driver(Protocol):
     def is_clean(self, raw: Any) -> bool:
         """Return whether it is open, idle and outside any transaction (local)."""
 
+    def attributes(self, raw: Any) -> Any:
+        """Return what users can set on the driver's object and the server does not know (local)."""
+
     def clean(self, raw: Any, seconds: float) -> None:
         """Stop the running statement on the server, roll back, and turn autocommit on."""
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+_RESETS = ("auto", "always")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolOptions:
@@ -25,6 +27,9 @@ class PoolOptions:
             closed.
         lend_while_waiting: whether a greenlet that waits for its children gives
             its idle connection back meanwhile.
+        reset: "auto" resets a session before the next holder gets it when a
+            statement of the last one has changed it; "always" does so each time,
+            for what database functions do unseen.
     """
 
     max_size: int = 20
@@ -34,6 +39,7 @@ class PoolOptions:
     max_lifetime: float = 3600.0
     max_idle: float = 600.0
     lend_while_waiting: bool = True
+    reset: str = "auto"
 
     @classmethod
     def from_settings(cls, given: object, *, alias: str) -> PoolOptions:
@@ -75,6 +81,8 @@ def problems(given: object) -> list[str]:
 def _problem(name: str, value: Any, default: object) -> str | None:
     if isinstance(default, bool):
         return None if isinstance(value, bool) else f"{name} must be True or False, not {value!r}"
+    if name == "reset":
+        return None if value in _RESETS else f"reset must be one of {_RESETS}, not {value!r}"
     whole = isinstance(default, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         return f"{name} must be {'a whole number' if whole else 'seconds'}, not {value!r}"

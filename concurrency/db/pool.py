@@ -145,6 +145,10 @@ class Pool:
         connection = lease.connection
         if connection is None:
             return
+        fit = fit and (
+            self._driver.is_closed(connection.raw)
+            or self._driver.attributes(connection.raw) == connection.attributes
+        )
         clean = fit and not connection.needs_reset() and self._driver.is_clean(connection.raw)
         unfit = self._slots.give_back(lease, fit=clean)
         if unfit is not None:
@@ -168,8 +172,12 @@ class Pool:
             else:
                 self._open_what_is_wanted()
             return
-        lifetime = self.options.max_lifetime
-        connection = PooledConnection(raw, generation=generation, lifetime=lifetime)
+        connection = PooledConnection(
+            raw,
+            self._driver.attributes(raw),
+            generation=generation,
+            lifetime=self.options.max_lifetime,
+        )
         if not self._slots.opened(connection):
             self._close(connection)
 

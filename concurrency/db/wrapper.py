@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from concurrency.db import registry
+from concurrency.db import cursors, registry
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.options import PoolOptions
@@ -68,7 +68,8 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         pooled = lease.connection
         assert pooled is not None  # noqa: S101 - a lease that was granted has one
         self.connection = pooled.raw
-        pooled.tainted = pooled.tainted or self._kept > 0
+        if self._kept or pool.options.reset == "always":
+            pooled.tainted = True
         self.adopt(pool.template)
         self.set_autocommit(self.settings_dict["AUTOCOMMIT"])
         if pooled.configured:
@@ -133,6 +134,40 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
             return super().get_connection_params()  # type: ignore[no-any-return]
         finally:
             self.settings_dict = given
+
+    # Watching
+
+    def make_cursor(self, cursor: Any) -> Any:
+        """Return Django's wrapper of a cursor, which reports each statement."""
+        return self._watch(super().make_cursor(cursor))
+
+    def make_debug_cursor(self, cursor: Any) -> Any:
+        """Return Django's wrapper that logs queries, which reports each statement."""
+        return self._watch(super().make_debug_cursor(cursor))
+
+    def _watch(self, cursor: Any) -> Any:
+        return cursors.watch(cursor) if self._uses_pool else cursor
+
+    def before_statement(self, sql: Any) -> None:
+        """Take note of a statement that is about to run.
+
+        What is run while the session is set up belongs to it and is kept.
+        """
+        lease, pooled = self._lease, self._pooled
+        if lease is None or pooled is None:
+            return
+        text = sql if isinstance(sql, str) else self.text_of(sql)
+        lease.sql = text
+        if pooled.configured and not pooled.tainted and self.changes_session(text):
+            pooled.tainted = True
+
+    def text_of(self, sql: Any) -> str:
+        """Return a statement as text that was not given as such."""
+        return sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
+
+    def changes_session(self, sql: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        return False
 
     # Giving back
 

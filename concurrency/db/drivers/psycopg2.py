@@ -192,6 +192,10 @@ class Psycopg2:
     def is_clean(self, raw: Any) -> bool:
         return not raw.closed and raw.info.transaction_status == _IDLE
 
+    def attributes(self, raw: Any) -> Any:
+        # They become part of the next BEGIN.
+        return raw.isolation_level, raw.readonly, raw.deferrable
+
     def clean(self, raw: Any, seconds: float) -> None:
         if raw.info.transaction_status == _ACTIVE and not _stop_statement(raw):
             raise TimeoutError("the statement could not be stopped")

@@ -107,6 +107,10 @@ class Psycopg3:
         # The status of a closed connection is UNKNOWN, of one in use ACTIVE.
         return bool(raw.pgconn.transaction_status == TransactionStatus.IDLE)
 
+    def attributes(self, raw: Any) -> Any:
+        # They become part of the next BEGIN.
+        return raw.isolation_level, raw.read_only, raw.deferrable, raw.prepare_threshold
+
     def clean(self, raw: Any, seconds: float) -> None:
         if raw.pgconn.transaction_status == TransactionStatus.ACTIVE:
             raw.cancel_safe(timeout=seconds)

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
+from concurrency.db import sessions
 from concurrency.db.driver import Driver
 from concurrency.db.wrapper import PooledDatabaseWrapper
 from concurrency.patch import is_patched
@@ -66,6 +67,16 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         if name:
             self.remember_cursor(cursor)
         return cursor
+
+    def changes_session(self, sql: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        return sessions.changes_postgresql(sql)
+
+    def text_of(self, sql: Any) -> str:
+        """Return a statement as text; psycopg's composed ones need the connection."""
+        if hasattr(sql, "as_string"):
+            return str(sql.as_string(self.connection))
+        return super().text_of(sql)
 
     def connections_allowed(self) -> int:
         """Return how many connections the server has for ordinary roles."""

@@ -1,0 +1,45 @@
+"""Which statements change a session beyond their transaction, told by their text.
+
+What happens inside database functions cannot be seen this way; ``keep_lease`` and
+``pool={"reset": "always"}`` are for those. A false alarm costs a reset, a miss
+would give one holder's settings to the next, so doubt counts as a change.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# The beginning of a statement: of the text, or after a semicolon, behind comments.
+_START = r"(?:\A|;)(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
+
+_POSTGRESQL = re.compile(
+    rf"{_START}(?:"
+    r"SET(?!\s+(?:LOCAL|TRANSACTION|CONSTRAINTS)\b)|RESET|LISTEN|UNLISTEN|LOAD|DECLARE|DISCARD|"
+    r"PREPARE(?!\s+TRANSACTION\b)|CREATE\s+(?:\w+\s+){0,3}TEMP(?:ORARY)?)\b"
+    r"|\bINTO\s+TEMP(?:ORARY)?\b"
+    r"|\bset_config\s*\("
+    r"|\bpg_(?:try_)?advisory_lock(?:_shared)?\s*\(",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_MYSQL = re.compile(
+    rf"{_START}(?:SET(?!\s+(?:TRANSACTION|PASSWORD)\b)|USE|PREPARE|LOCK\s+TABLES?|HANDLER|"
+    r"CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY)\b"
+    r"|\bGET_LOCK\s*\("
+    r"|@\w+\s*:="
+    r"|\bINTO\s+@",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@lru_cache(maxsize=2048)
+def changes_postgresql(sql: str) -> bool:
+    """Return whether a statement changes a session of PostgreSQL."""
+    return _POSTGRESQL.search(sql) is not None
+
+
+@lru_cache(maxsize=2048)
+def changes_mysql(sql: str) -> bool:
+    """Return whether a statement changes a session of MySQL or MariaDB."""
+    return _MYSQL.search(sql) is not None

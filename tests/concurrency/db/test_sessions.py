@@ -1,0 +1,186 @@
+"""Session state stays with its holder and never reaches the next one."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from django.db import connection, transaction
+from django.db.backends.signals import connection_created
+
+from concurrency import gather
+from concurrency.db.sessions import changes_mysql, changes_postgresql
+from tests.concurrency.db.conftest import query, statistics, until
+
+
+@pytest.fixture
+def one(pool):
+    """A pool of one connection, so that the next holder gets the same session."""
+    pool(max_size=1)
+
+
+def give_back() -> None:
+    connection.close()
+    until(lambda: statistics().discarding == 0, "reset")
+
+
+CHANGES = [
+    ("SET search_path TO elsewhere", "SHOW search_path", '"$user", public'),
+    ("SET statement_timeout = 12345", "SHOW statement_timeout", "0"),
+    ("/* a comment */ SET work_mem = '8MB'", "SHOW work_mem", "4MB"),
+    (
+        "SELECT set_config('my.setting', 'mine', false)",
+        "SELECT current_setting('my.setting', true)",
+        "",
+    ),
+    ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SHOW transaction_read_only", "off"),
+    ("CREATE TEMPORARY TABLE mine (id int)", "SELECT to_regclass('mine')::text", None),
+    ("SELECT pg_advisory_lock(7)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 0),
+    ("LISTEN news", "SELECT count(*) FROM pg_listening_channels()", 0),
+    ("PREPARE mine AS SELECT 1", "SELECT count(*) FROM pg_prepared_statements", 0),
+    ("DECLARE mine CURSOR WITH HOLD FOR SELECT 1", "SELECT count(*) FROM pg_cursors", 0),
+]
+
+
+@pytest.mark.parametrize(("change", "look", "fresh"), CHANGES)
+def test_what_one_holder_changes_does_not_reach_the_next(one, change, look, fresh):
+    """The session is as new for the next holder, and is the same one."""
+    session = query("SELECT pg_backend_pid()")
+    query(change)
+    give_back()
+    assert query(look) in (fresh, fresh or None)
+    assert query("SELECT pg_backend_pid()") == session
+    assert query("SHOW TIME ZONE") == "UTC"
+
+
+@pytest.mark.parametrize("change", [change for change, _, _ in CHANGES])
+def test_who_has_changed_the_session_keeps_it_while_waiting(pool, change):
+    """Code that relies on its session does not notice the pool."""
+    session = query("SELECT pg_backend_pid()")
+    query(change)
+    assert gather(lambda: query("SELECT pg_backend_pid()")) != [session]
+    assert query("SELECT pg_backend_pid()") == session
+    give_back()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["SET LOCAL work_mem = '8MB'", "SET TRANSACTION READ ONLY", "SET CONSTRAINTS ALL DEFERRED"],
+)
+def test_what_ends_with_the_transaction_needs_no_reset(one, change):
+    """The connection goes straight to the next holder."""
+    with transaction.atomic():
+        query(change)
+    connection.close()
+    assert statistics().discarding == 0
+    assert statistics().idle == 1
+
+
+def test_a_holder_that_changed_nothing_costs_no_round_trip(one, observer):
+    """The last statement that the server saw is the holder's own."""
+    query("SELECT 'the last one'")
+    connection.close()
+    query_text = "SELECT query FROM pg_stat_activity WHERE application_name = %s"
+    assert observer.ask(query_text, "pool-under-test")[0].query == "SELECT 'the last one'"
+    connection.ensure_connection()
+    assert observer.ask(query_text, "pool-under-test")[0].query == "SELECT 'the last one'"
+
+
+def test_what_connection_created_sets_is_part_of_the_session(one):
+    """Set-up by the signal is neither reset nor a reason to keep the lease."""
+
+    def set_up(connection, **_):
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 54321")
+
+    connection_created.connect(set_up)
+    try:
+        for _ in range(2):
+            assert query("SHOW statement_timeout") == "54321ms"
+            assert gather(lambda: query("SELECT 1")) == [1]
+            connection.close()
+            assert statistics().discarding == 0
+        query("SET statement_timeout = 0")
+        give_back()
+        assert query("SHOW statement_timeout") == "54321ms"
+    finally:
+        connection_created.disconnect(set_up)
+
+
+def test_an_attribute_of_the_driver_does_not_reach_the_next(one):
+    """A connection whose driver was told to begin differently is closed."""
+    query()
+    if hasattr(connection.connection, "read_only"):
+        connection.connection.read_only = True
+    else:
+        connection.connection.set_session(readonly=True)
+    give_back()
+    with transaction.atomic():
+        assert query("SHOW transaction_read_only") == "off"
+
+
+def test_always_resets_what_functions_did_unseen(pool):
+    """reset='always' is for changes that no text shows."""
+    body = "SELECT set_config('my.setting', 'mine', false)"
+    query(f"CREATE FUNCTION unseen() RETURNS text LANGUAGE sql AS $$ {body} $$")
+    pool(max_size=1, reset="always")
+    query("SELECT unseen()")
+    give_back()
+    assert query("SELECT current_setting('my.setting', true)") in ("", None)
+    give_back()
+    query("DROP FUNCTION unseen()")
+
+
+def test_the_transaction_of_a_killed_holder_does_not_reach_the_next(one):
+    """Nor does what it had set."""
+
+    def victim():
+        with transaction.atomic():
+            query("SET search_path TO elsewhere")
+            query("SELECT pg_sleep(30)")
+
+    query()
+    connection.close()
+    greenlet = gevent.spawn(victim)
+    until(lambda: statistics().in_use == 1)
+    gevent.sleep(0.02)
+    greenlet.kill()
+    until(lambda: statistics().in_use + statistics().discarding == 0)
+    assert query("SHOW search_path") == '"$user", public'
+    assert not connection.in_atomic_block
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1",
+        "UPDATE t SET a = 1",
+        "INSERT INTO t (a) VALUES (%s)",
+        "SELECT * FROM settings WHERE reset = 1",
+        "SELECT pg_advisory_xact_lock(1)",
+        "CREATE TABLE temperatures (id int)",
+        "SAVEPOINT s",
+    ],
+)
+def test_ordinary_statements_are_no_change(sql):
+    """No reset for what leaves the session as it was."""
+    assert not changes_postgresql(sql)
+    assert not changes_mysql(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET NAMES utf8",
+        "set @x = 1",
+        "SELECT @x := 1",
+        "SELECT 1 INTO @x",
+        "SELECT GET_LOCK('a', 1)",
+        "CREATE TEMPORARY TABLE t (id int)",
+        "LOCK TABLES t WRITE",
+        "USE other",
+        "SELECT 1; SET SESSION sql_mode = ''",
+    ],
+)
+def test_changes_of_a_mysql_session_are_recognised(sql):
+    """User variables, locks, temporary tables and settings bind the session."""
+    assert changes_mysql(sql)
