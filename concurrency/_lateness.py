@@ -4,7 +4,7 @@ What is in ``sys.modules`` proves nothing: gunicorn imports ``ssl`` before any
 configuration file runs, and no harm comes of it. What proves lateness is a
 module that *holds* something unpatched: a lock, a thread-local, a socket class,
 a wait function. This module looks for those, and repairs what can be repaired.
-It imports nothing of Django.
+It imports nothing of Django, and importing it changes nothing.
 """
 
 from __future__ import annotations
@@ -78,6 +78,21 @@ class Native(NamedTuple):
         return cls(
             by_id, (lock, local, socket), (local, socket), local, original("ssl", "SSLContext")
         )
+
+
+def is_patched() -> bool:
+    """Return whether sockets, threads and locks of this process are cooperative."""
+    return all(monkey.is_module_patched(name) for name in ("socket", "threading", "select"))
+
+
+def late_modules() -> list[tuple[str, str]]:
+    """Return ``(module, what it holds)`` for modules that came before somebody else's patch.
+
+    Where ``concurrency.patch`` was imported it has looked, and said what it found.
+    """
+    if not is_patched() or "concurrency.patch" in sys.modules:
+        return []
+    return find(Native.collect())
 
 
 def find(native: Native) -> list[tuple[str, str]]:

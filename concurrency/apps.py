@@ -14,7 +14,7 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
     def ready(self) -> None:
         """Hook into Django; called by it when all apps are loaded."""
         from concurrency import caches, checks
-        from concurrency.patch import is_patched
+        from concurrency._lateness import is_patched
 
         checks.register()
         if is_patched():

@@ -16,7 +16,7 @@ from django.core import checks
 from django.db import connections
 from django.db.utils import DatabaseError
 
-from concurrency import conf, patch
+from concurrency import _lateness, conf
 from concurrency.db import options
 from concurrency.db.wrapper import PooledDatabaseWrapper
 
@@ -45,7 +45,7 @@ def register() -> None:
 
 def check_patch(**kwargs: Any) -> Messages:
     """Is this process patched, and was it in time?"""
-    if not patch.is_patched():
+    if not _lateness.is_patched():
         return [
             checks.Warning(
                 "This process is not patched: greenlets block each other and databases "
@@ -61,13 +61,13 @@ def check_patch(**kwargs: Any) -> Messages:
             hint=f"{_FIRST} It must run before {module} is imported.",
             id="concurrency.E001",
         )
-        for module, what in patch.late_modules()
+        for module, what in _lateness.late_modules()
     ]
 
 
 def check_driver(**kwargs: Any) -> Messages:
     """Would a database driver block all greenlets?"""
-    if not patch.is_patched():
+    if not _lateness.is_patched():
         return []
     found: Messages = []
     engines = {connection.vendor for connection in connections.all()}
@@ -112,7 +112,7 @@ def check_databases(**kwargs: Any) -> Messages:
         age = connection.settings_dict.get("CONN_MAX_AGE", 0)
         if isinstance(connection, PooledDatabaseWrapper):
             found += _check_pool(alias, connection, age)
-        elif age != 0 and patch.is_patched():
+        elif age != 0 and _lateness.is_patched():
             found.append(
                 checks.Warning(
                     f"DATABASES[{alias!r}] keeps one connection for each greenlet "

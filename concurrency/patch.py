@@ -33,6 +33,7 @@ from gevent import monkey
 from gevent.monkey import MonkeyPatchWarning
 
 from concurrency import _lateness
+from concurrency._lateness import is_patched, late_modules
 from concurrency.errors import LatePatchError
 
 __all__ = ["is_patched", "late_modules"]
@@ -40,19 +41,6 @@ __all__ = ["is_patched", "late_modules"]
 _FALSE = frozenset({"0", "false", "no", "off", "n", "f"})
 _TRUE = frozenset({"1", "true", "yes", "on", "y", "t", ""})
 _MANAGEMENT_SCRIPTS = frozenset({"manage.py", "django-admin", "django-admin.py"})
-
-
-def is_patched() -> bool:
-    """Return whether sockets, threads and locks of this process are cooperative."""
-    return all(monkey.is_module_patched(name) for name in ("socket", "threading", "select"))
-
-
-def late_modules() -> list[tuple[str, str]]:
-    """Return ``(module, what it holds)`` for modules that were imported before the patch.
-
-    Empty in a process that was patched in time, and in one that is not patched.
-    """
-    return _tolerated(_lateness.find(_native)) if is_patched() else []
 
 
 def _wanted() -> bool:

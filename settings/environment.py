@@ -94,7 +94,12 @@ def load(*, again: bool = False) -> None:
     if ENV_FILE.is_file():
         Env.read_env(ENV_FILE)
     _came_from_file.clear()
-    _came_from_file.update(os.environ.items() - before.items())
+    for key, value in os.environ.items() - before.items():
+        if value:
+            _came_from_file[key] = value
+        else:
+            # Empty means the default, also to programs that read the variable themselves.
+            del os.environ[key]
     _loaded = True
 
 

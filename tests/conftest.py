@@ -46,6 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["ENVIRONMENT"] = os.environ["DJANGO_SETTINGS_MODULE"] = "settings.test"
     import django
 
+    from settings import environment
+
+    environment.ENV_FILE = ROOT / "tests" / ".env"  # there is none: a developer's is not read
     django.setup()
 
 

@@ -281,6 +281,7 @@ def test_check_deploy_is_silent(environment: dict[str, str]) -> None:
     """Django's check for deployment finds nothing in the production settings."""
     production = {
         "ENVIRONMENT": "settings.production",
+        "DEBUG": "false",
         "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
         "ALLOWED_HOSTS": "example.org",
         "DEMO_USER": "someone",

@@ -18,12 +18,12 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from concurrency._lateness import is_patched
 from concurrency.db import cursors, registry
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.options import PoolOptions
 from concurrency.db.pool import Pool
-from concurrency.patch import is_patched
 
 
 class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]

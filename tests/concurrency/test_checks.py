@@ -13,7 +13,7 @@ from django.core.checks import run_checks
 from django.db import connections
 from django.test import override_settings
 
-from concurrency import checks, patch
+from concurrency import _lateness, checks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,19 +41,36 @@ def test_a_sound_project_has_no_complaint():
     assert run_checks(databases=["default"]) == []
 
 
+CHECKS = """
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["concurrency"])
+django.setup()
+from django.core.checks import run_checks
+print([message.id for message in run_checks()])
+"""
+
+
 @pytest.mark.slow
-def test_an_unpatched_process_is_told():
-    """W001 names the two ways in which a process ends up unpatched."""
-    code = "import os; os.environ['CONCURRENCY_PATCH'] = '0'\nimport concurrency.patch, django\n"
-    code += "django.setup()\nfrom django.core.checks import run_checks\n"
-    code += "print([m.id for m in run_checks()])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['concurrency.W001']"
+@pytest.mark.parametrize(
+    ("start", "found"),
+    [
+        ("import os; os.environ['CONCURRENCY_PATCH'] = '0'\nimport concurrency.patch", "W001"),
+        ("# the import was forgotten", "W001"),
+        ("import django.db, gevent.monkey; gevent.monkey.patch_all()", "E001"),
+    ],
+)
+def test_a_process_that_is_not_patched_in_time_is_told(start, found):
+    """Turned off, forgotten, or done too late by somebody else: each is found, not suffered."""
+    done = subprocess.run(
+        [sys.executable, "-c", start + CHECKS], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"['concurrency.{found}']"
 
 
 def test_a_module_that_came_too_early_is_named(monkeypatch):
     """E001 is for a process that somebody else patched late."""
-    monkeypatch.setattr(patch, "late_modules", lambda: [("early.module", "has bound a lock")])
+    monkeypatch.setattr(_lateness, "late_modules", lambda: [("early.module", "has bound a lock")])
     (message,) = checks.check_patch()
     assert message.id == "concurrency.E001"
     assert "early.module" in message.msg

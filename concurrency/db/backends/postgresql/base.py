@@ -8,10 +8,10 @@ from typing import Any
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
+from concurrency._lateness import is_patched
 from concurrency.db import sessions
 from concurrency.db.driver import Driver
 from concurrency.db.wrapper import PooledDatabaseWrapper
-from concurrency.patch import is_patched
 
 _driver: Driver
 if is_psycopg3:
