@@ -41,6 +41,11 @@ def test_a_sound_project_has_no_complaint():
     assert run_checks(databases=["default"]) == []
 
 
+EARLY = """
+import sys, threading, types
+sys.modules["early"] = early = types.ModuleType("early")
+early.Lock = threading.Lock
+"""
 CHECKS = """
 import django
 from django.conf import settings
@@ -57,7 +62,7 @@ print([message.id for message in run_checks()])
     [
         ("import os; os.environ['CONCURRENCY_PATCH'] = '0'\nimport concurrency.patch", "W001"),
         ("# the import was forgotten", "W001"),
-        ("import django.db, gevent.monkey; gevent.monkey.patch_all()", "E001"),
+        (f"{EARLY}import gevent.monkey; gevent.monkey.patch_all()", "E001"),
     ],
 )
 def test_a_process_that_is_not_patched_in_time_is_told(start, found):
