@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +20,23 @@ class Options:
     Attributes:
         CACHE_MAX_CONNECTIONS: connections that one cache alias opens to its
             server, for a process.
+        FAN_OUT_IN_ATOMIC: what happens when a child uses a database while its
+            parent waits for it inside ``atomic`` on the same one: "warn" once for
+            each place, "raise" ``FanOutInAtomicBlock``, or "allow".
+        LEASE_WARNING: seconds after which a lease is logged, once; None: never.
         OFFLOAD_THREADS: native threads for ``offload``, for a process.
+        REQUEST_DEADLINE: seconds that ``ConcurrencyMiddleware`` gives a request;
+            None: no limit but what the caller asks for.
+        TRACK_LEASES: whether errors of the pool say where a lease was taken; it
+            costs some microseconds for each.
     """
 
     CACHE_MAX_CONNECTIONS: int = 10
+    FAN_OUT_IN_ATOMIC: Literal["warn", "raise", "allow"] = "warn"
+    LEASE_WARNING: float | None = 60.0
     OFFLOAD_THREADS: int = 10
+    REQUEST_DEADLINE: float | None = 30.0
+    TRACK_LEASES: bool = False
 
 
 class _Conf:
@@ -75,20 +87,30 @@ def _watch_settings() -> None:
 def problems() -> list[tuple[str, str]]:
     """Return ``(key, what is wrong with it)`` for each bad key of ``CONCURRENCY``."""
     found = []
-    defaults = Options()
-    known = [field.name for field in fields(Options)]
+    kinds = get_type_hints(Options)
     for key, value in (_given() or {}).items():
-        if key not in known:
-            found.append((key, f"is not an option; the options are {', '.join(known)}"))
-            continue
-        default = getattr(defaults, key)
-        if isinstance(value, bool) is not isinstance(default, bool) or not isinstance(
-            value, type(default)
-        ):
-            found.append((key, f"must be of type {type(default).__name__}, not {value!r}"))
-        elif isinstance(default, int) and not isinstance(default, bool) and value < 1:
-            found.append((key, f"must be at least 1, not {value!r}"))
+        if key not in kinds:
+            found.append((key, f"is not an option; the options are {', '.join(kinds)}"))
+        elif problem := _problem(value, kinds[key]):
+            found.append((key, problem))
     return found
+
+
+def _problem(value: Any, kind: Any) -> str | None:
+    """Return what is wrong with a value, for the few kinds that there are."""
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        return None if value in choices else f"must be one of {choices}, not {value!r}"
+    if kind is bool:
+        return None if isinstance(value, bool) else f"must be True or False, not {value!r}"
+    if value is None and type(None) in get_args(kind):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        what = "a whole number" if kind is int else "a number of seconds or None"
+        return f"must be {what}, not {value!r}"
+    if kind is int and value < 1:
+        return f"must be at least 1, not {value!r}"
+    return None if value > 0 else f"must be more than 0, not {value!r}"
 
 
 conf = _Conf()

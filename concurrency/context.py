@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, NamedTuple
 
 Hook = Callable[[], None]
+
+#: What is being worked on, for people to read: the request, or the name of a job.
+activity: ContextVar[str | None] = ContextVar("concurrency.activity", default=None)
 
 #: Called in a greenlet that is about to wait for others. Must not block.
 before_wait: list[Hook] = []

@@ -43,7 +43,17 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         ValueError: when ``seconds`` is not a number.
     """
 
-    __slots__ = ("_fired", "_signal", "_timer", "_token", "expires", "seconds")
+    __slots__ = (
+        "_entered",
+        "_fired",
+        "_outer",
+        "_owner",
+        "_signal",
+        "_timer",
+        "_token",
+        "expires",
+        "seconds",
+    )
 
     # Whether a timer is needed although an outer deadline comes first.
     _enforces = False
@@ -56,6 +66,7 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         self._token: Token[deadline | None] | None = None
         self._fired = False
         self._signal = _Expired()
+        self._outer: deadline | None = None
         #: When the block has to end, on the clock of ``time.monotonic()``.
         self.expires = math.inf
 
@@ -64,16 +75,41 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
             raise RuntimeError("this deadline is in use: make a new one for each block")
         if self.seconds <= 0:
             raise DeadlineExceeded(self.seconds)
-        own = time.monotonic() + self.seconds
-        outer = _current.get()
+        self._entered = time.monotonic()
+        self._owner = gevent.getcurrent()
+        self._outer = _current.get()
         self._fired = False
-        self.expires = own if outer is None else min(own, outer.expires)
-        # When an outer one comes first its own timer does the work.
-        if self.expires != math.inf and (self._enforces or self.expires == own):
-            self._timer = get_hub().loop.timer(self.seconds)
-            self._timer.start(self._fire, gevent.getcurrent())
+        self._schedule(self.seconds)
         self._token = _current.set(self)
         return self
+
+    def reschedule(self, seconds: float | None) -> None:
+        """Change the limit of a block that is running, counted from its beginning.
+
+        Outer deadlines stay as they are. For the greenlet that has entered it.
+
+        Args:
+            seconds: the new limit in seconds; None means no limit of its own.
+        """
+        if self._token is None:
+            raise RuntimeError("only a deadline whose block is running can be rescheduled")
+        self.seconds = math.inf if seconds is None else float(seconds)
+        self._cancel()
+        self._schedule(self._entered + self.seconds - time.monotonic())
+
+    def _schedule(self, seconds: float) -> None:
+        own = time.monotonic() + seconds
+        outer = math.inf if self._outer is None else self._outer.expires
+        self.expires = min(own, outer)
+        # When an outer one comes first its own timer does the work.
+        if self.expires != math.inf and (self._enforces or self.expires == own):
+            self._timer = get_hub().loop.timer(max(0.0, seconds))
+            self._timer.start(self._fire, self._owner)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
 
     def __exit__(
         self,
@@ -81,9 +117,7 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._timer is not None:
-            self._timer.close()
-            self._timer = None
+        self._cancel()
         token, self._token = self._token, None
         if token is not None:
             _current.reset(token)

@@ -20,7 +20,10 @@ from urllib3.util import Retry
 
 from concurrency.deadlines import remaining
 
-__all__ = ["Session"]
+__all__ = ["TIMEOUT_HEADER", "Session"]
+
+#: Tells a server how many milliseconds its caller will wait.
+TIMEOUT_HEADER = "X-Request-Timeout-Ms"
 
 # Added to what is left of a deadline, so that the deadline itself is what ends a
 # wait; the socket's own limit is for threads, into which nothing can be thrown.
@@ -44,6 +47,8 @@ class Session(requests.Session):
         retries: how often a request is repeated when it could not be sent or was
             answered 502, 503 or 504; only with methods that may be repeated.
         keep_cookies: whether cookies of answers are sent with later requests.
+        send_deadline: whether a server is told how much time is left, in the
+            header ``X-Request-Timeout-Ms``; ``ConcurrencyMiddleware`` obeys it.
 
     The running deadline shortens all of these. A ``timeout`` that is given with a
     call replaces those of connecting and reading.
@@ -63,11 +68,13 @@ class Session(requests.Session):
         pool_timeout: float = 30.0,
         retries: int = 0,
         keep_cookies: bool = False,
+        send_deadline: bool = True,
     ) -> None:
         super().__init__()
         if max_connections < 1:
             raise ValueError(f"max_connections must be at least 1, not {max_connections}")
         self.timeout = (connect_timeout, read_timeout)
+        self.send_deadline = send_deadline
         adapter = _Adapter(max_connections, pool_timeout, retries)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
@@ -78,6 +85,8 @@ class Session(requests.Session):
         """Send a prepared request; every way of calling the session ends here."""
         timeout = kwargs.get("timeout")
         kwargs["timeout"] = _limited(self.timeout if timeout is None else timeout)
+        if self.send_deadline and (left := remaining()) is not None:
+            request.headers[TIMEOUT_HEADER] = str(int(left * 1000))
         return super().send(request, **kwargs)
 
 

@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "example_site.apps.slowsql",
 ]
 MIDDLEWARE = [
+    "concurrency.middleware.ConcurrencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",

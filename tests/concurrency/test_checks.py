@@ -106,9 +106,13 @@ def test_psycopg2_without_its_callback_is_refused(monkeypatch):
     ("value", "part"),
     [
         ({"OFLOAD_THREADS": 3}, "'OFLOAD_THREADS'] is not an option"),
-        ({"OFFLOAD_THREADS": "3"}, "must be of type int"),
-        ({"OFFLOAD_THREADS": True}, "must be of type int"),
+        ({"OFFLOAD_THREADS": "3"}, "must be a whole number, not '3'"),
+        ({"OFFLOAD_THREADS": True}, "must be a whole number"),
         ({"OFFLOAD_THREADS": 0}, "must be at least 1"),
+        ({"REQUEST_DEADLINE": "soon"}, "must be a number of seconds or None"),
+        ({"REQUEST_DEADLINE": 0}, "must be more than 0"),
+        ({"TRACK_LEASES": 1}, "must be True or False"),
+        ({"FAN_OUT_IN_ATOMIC": "shout"}, "must be one of ('warn', 'raise', 'allow')"),
         (["OFFLOAD_THREADS"], "must be a dictionary"),
     ],
 )

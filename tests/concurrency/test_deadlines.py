@@ -194,3 +194,25 @@ def test_an_offloaded_call_knows_the_deadline_and_is_left_when_it_ends():
     native_sleep = partial(gevent.monkey.get_original("time", "sleep"), 0.2)
     with pytest.raises(DeadlineExceeded), deadline(0.02):
         offload(native_sleep)
+
+
+def test_a_running_deadline_can_be_moved():
+    """reschedule counts from the beginning of the block, in both directions."""
+    with deadline(60) as limit:
+        limit.reschedule(None)
+        assert remaining() is None
+        limit.reschedule(30)
+        assert 0 < remaining() <= 30
+    with pytest.raises(DeadlineExceeded) as caught, deadline(60) as limit:
+        limit.reschedule(0.01)
+        wait_for_ever()
+    assert caught.value.seconds == 0.01
+    with pytest.raises(RuntimeError, match="running"):
+        limit.reschedule(1)
+
+
+def test_moving_a_deadline_does_not_move_outer_ones():
+    """An inner block cannot buy more time than its outer one has."""
+    with deadline(5), deadline(1) as limit:
+        limit.reschedule(60)
+        assert remaining() <= 5

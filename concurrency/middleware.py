@@ -1,0 +1,99 @@
+"""``ConcurrencyMiddleware``: a deadline for each request.
+
+It comes first in ``MIDDLEWARE``, so that it is around all that a request does. It
+knows deadlines and nothing of databases: those end their work because they wait
+in its block.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.http import HttpRequest, HttpResponse
+
+from concurrency.conf import conf
+from concurrency.context import activity
+from concurrency.deadlines import deadline
+from concurrency.errors import DeadlineExceeded
+from concurrency.http import TIMEOUT_HEADER
+
+__all__ = ["ConcurrencyMiddleware", "request_deadline"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_ATTRIBUTE = "concurrency_deadline"
+
+
+def request_deadline(seconds: float | None) -> Callable[[View], View]:
+    """Give the requests of one view a limit of their own.
+
+    Args:
+        seconds: the limit in seconds, counted from the beginning of the request;
+            None means none. A caller can still ask for less.
+    """
+
+    def decorate(view: View) -> View:
+        setattr(view, _ATTRIBUTE, seconds)
+        return view
+
+    return decorate
+
+
+class ConcurrencyMiddleware:
+    """Limit the time of each request, and answer 504 when it is over.
+
+    The limit is ``CONCURRENCY["REQUEST_DEADLINE"]``, or that of the view's
+    ``request_deadline``, shortened by the header ``X-Request-Timeout-Ms``. It ends
+    with the response: a stream that is sent afterwards has none.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            asked = _asked_for(request)
+        except ValueError as error:
+            return _plain(400, str(error))
+        token = activity.set(f"{request.method} {request.path}")
+        try:
+            with deadline(asked), deadline(conf.REQUEST_DEADLINE) as limit:
+                request.concurrency_limit = limit
+                return self._get_response(request)
+        except DeadlineExceeded as error:
+            return _timed_out(error)
+        finally:
+            activity.reset(token)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        """Take the view's own limit, if it has one."""
+        seconds = getattr(view, _ATTRIBUTE, NotImplemented)
+        if seconds is not NotImplemented:
+            request.concurrency_limit.reschedule(seconds)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer 504 when a view lets a ``DeadlineExceeded`` of its own pass."""
+        return _timed_out(error) if isinstance(error, DeadlineExceeded) else None
+
+
+def _asked_for(request: HttpRequest) -> float:
+    """Return how many seconds the caller will wait; infinity if it does not say."""
+    value = request.headers.get(TIMEOUT_HEADER)
+    if value is None:
+        return math.inf
+    if not (value.isascii() and value.isdigit()):
+        raise ValueError(f"{TIMEOUT_HEADER} must be a whole number of milliseconds")
+    return int(value[:12]) / 1000
+
+
+def _timed_out(error: DeadlineExceeded) -> HttpResponse:
+    return _plain(504, f"The request took longer than it may: {error}.")
+
+
+def _plain(status: int, sentence: str) -> HttpResponse:
+    return HttpResponse(f"{sentence}\n", status=status, content_type="text/plain; charset=utf-8")
