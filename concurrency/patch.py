@@ -32,7 +32,7 @@ from pathlib import PurePath
 from gevent import monkey
 from gevent.monkey import MonkeyPatchWarning
 
-from concurrency import _lateness
+from concurrency import _lateness, _mysqldb
 from concurrency._lateness import is_patched, late_modules
 from concurrency.errors import LatePatchError
 
@@ -115,10 +115,8 @@ def _patch_drivers() -> None:
         from psycogreen.gevent import patch_psycopg
 
         patch_psycopg()
-    if find_spec("pymysql") is not None and "MySQLdb" not in sys.modules:
-        import pymysql
-
-        pymysql.install_as_MySQLdb()
+    if find_spec("pymysql") is not None:
+        _mysqldb.install()
 
 
 _native = _lateness.Native.collect()

@@ -1,0 +1,71 @@
+"""Django's MySQL backend with pooled connections, on PyMySQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.backends.mysql import base
+from django.utils.functional import cached_property
+
+from concurrency.db import cleaning, sessions
+from concurrency.db.drivers.pymysql import Connection, PyMySQL
+from concurrency.db.drivers.pymysql.control import PATIENCE, Control
+from concurrency.db.wrapper import PooledDatabaseWrapper
+
+_driver = PyMySQL()
+
+# What the connection that stops statements has no use for, or could fail with.
+_NOT_FOR_CONTROL = ("database", "db", "init_command", "sql_mode", "cursorclass", "local_infile")
+
+
+class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ignore[misc]
+    """MySQL or MariaDB with connections from a pool; see ``docs/database.md``."""
+
+    driver = _driver
+
+    # Of a pool's template.
+    _control: Control | None = None
+    _server_data: dict[str, Any] | None = None
+
+    def open_raw(self) -> Connection:
+        """Open a connection for the pool; only called on a pool's template."""
+        if self._control is None:
+            self._control = Control(self._open_control, self._close_control)
+        # Django turns it on anyway; this way it costs no round trip.
+        params = {"autocommit": True, **self.get_connection_params()}
+        return Connection(control=self._control, **params)
+
+    def _open_control(self) -> Connection:
+        params = self.get_connection_params()
+        for name in _NOT_FOR_CONTROL:
+            params.pop(name, None)
+        return Connection(**{**params, "autocommit": True, "read_timeout": PATIENCE})
+
+    def _close_control(self, control: Connection) -> None:
+        cleaning.close(self.driver, control)
+
+    def adopt(self, template: Any) -> None:
+        """Know the isolation level of the connections, which Django asks the wrapper."""
+        self.isolation_level = template.isolation_level
+
+    @cached_property  # type: ignore[untyped-decorator]
+    def mysql_server_data(self) -> dict[str, Any]:
+        """Facts about the server, as Django's, but asked for once and not by each greenlet."""
+        if not self._uses_pool:
+            return super().mysql_server_data  # type: ignore[no-any-return]
+        template: Any = self._pool().template
+        if template._server_data is None:
+            template._server_data = super().mysql_server_data
+        data: dict[str, Any] = template._server_data
+        return data
+
+    def changes_session(self, sql: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        return sessions.changes_mysql(sql)
+
+    def connections_allowed(self) -> int:
+        """Return how many connections the server has for ordinary users."""
+        with self.cursor() as cursor:
+            cursor.execute("SELECT @@max_connections")
+            (allowed,) = cursor.fetchone()
+        return int(allowed)

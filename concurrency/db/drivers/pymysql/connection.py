@@ -1,0 +1,181 @@
+"""A connection of PyMySQL that waits on the hub and survives the kill of its user.
+
+PyMySQL cannot go on with an answer that it stopped to read, and closes the
+connection. So a kill that arrives while a greenlet waits is put off: the statement
+is killed on the server, PyMySQL reads the answer to its end, which is near then,
+and the method that waited raises the kill; ``answers`` has the details.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from pymysql.constants import COMMAND, SERVER_STATUS
+from pymysql.err import Error
+
+from concurrency.db.drivers.pymysql.answers import Answers, Result
+from concurrency.db.drivers.pymysql.control import Control, Session
+from concurrency.db.drivers.pymysql.stream import Stream
+
+_COM_RESET_CONNECTION = 0x1F
+_QUIT = struct.pack("<iB", 1, COMMAND.COM_QUIT)
+
+_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
+_AUTOCOMMIT = SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+
+
+class Connection(Answers):
+    """A connection that survives the kill of a greenlet that waits for it.
+
+    Args:
+        control: stops statements; None: a kill closes the connection.
+        **parameters: PyMySQL's.
+
+    Attributes:
+        session: what the server calls it.
+    """
+
+    _sock: Any
+    _rfile: Any
+    _closed: bool
+
+    def __init__(self, *, control: Control | None = None, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        # Only now, because what happens while it is being made is the pool's business.
+        self._control = control
+
+    def connect(self, sock: Any = None) -> None:
+        """Connect, and ask the server for its name."""
+        super().connect(sock)
+        self._rfile.close()
+        self._stream = self._sock = Stream(self._sock, self._wait)
+        self._rfile = self._stream.reader()
+        self._owed = None
+        try:
+            # In full: in PyMySQL's thread_id() the half of it is missing.
+            self.query("SELECT CONNECTION_ID(), @@hostname, @@port")
+        except BaseException:
+            self._shut()
+            raise
+        number, *server = self._result.rows[0]
+        self.session = Session(int(number), tuple(server))
+
+    # State, without waiting
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket, also of one that is of no use any more."""
+        return -1 if self._stream is None else self._stream.fileno()
+
+    def is_gone(self) -> bool:
+        """Return whether nothing is left to be closed."""
+        return self._stream is None
+
+    def is_clean(self) -> bool:
+        """Return whether it is open, idle, outside any transaction and in autocommit."""
+        status = self.server_status & (_IN_TRANSACTION | _AUTOCOMMIT)
+        usable = self._sock is not None and not self._doubtful
+        return usable and status == _AUTOCOMMIT and not self._is_busy()
+
+    # What PyMySQL does, with the answer received as above
+
+    def _read_query_result(self, unbuffered: bool = False) -> int:
+        result = self._result = Result(self)
+        try:
+            self.receive(result.init_unbuffered_query if unbuffered else result.read)
+        except BaseException:
+            self._result = None
+            raise
+        if result.server_status is not None:
+            self.server_status = result.server_status
+        return result.affected_rows  # type: ignore[no-any-return]
+
+    def _read_ok_packet(self) -> Any:
+        return self.receive(super()._read_ok_packet)
+
+    def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """Set the character set of the session."""
+        self.receive(super().set_character_set, charset, collation)
+
+    def show_warnings(self) -> Any:
+        """Return the warnings of the last statement."""
+        return self.receive(super().show_warnings)
+
+    def ping(self, reconnect: bool = False) -> None:
+        """Make a round trip; never connects again, as the session would not be set up."""
+        super().ping(reconnect=False)
+
+    def _execute_command(self, command: int, sql: Any) -> None:
+        self._begins = sql[:9]
+        try:
+            super()._execute_command(command, sql)
+        except BaseException:
+            stop, self._stop = self._stop, None
+            if stop is not None and stop.kill is not None:
+                raise stop.kill from None
+            raise
+        self._owed = command
+
+    def _write_bytes(self, data: bytes) -> None:
+        try:
+            super()._write_bytes(data)
+        except Error:
+            raise
+        except BaseException:
+            self._force_close()  # half a packet may have been sent
+            raise
+
+    # For the pool
+
+    def reset(self) -> None:
+        """Bring the session back to how ``connect`` made it."""
+        self._execute_command(_COM_RESET_CONNECTION, b"")
+        self._read_ok_packet()
+        if self.db:
+            self.select_db(self.db)
+        self.set_character_set(self.charset, self.collation)
+        with self.cursor() as cursor:
+            if self.sql_mode is not None:
+                cursor.execute("SET sql_mode=%s", (self.sql_mode,))
+            if self.init_command is not None:
+                cursor.execute(self.init_command)
+        self.autocommit(True)
+
+    def _force_close(self) -> None:
+        """Give the connection up; what runs on the server is left to ``close``.
+
+        A server goes on with a statement whose socket was closed, so the socket is kept
+        until it was told to stop.
+        """
+        keep = self._is_running() and self._control is not None
+        if self._result is not None:
+            self._result.unbuffered_active = False
+            self._result = None
+        if keep:
+            self._sock = self._rfile = None
+        else:
+            self._shut()
+
+    def _shut(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is None:
+            super()._force_close()
+        else:
+            self._sock = self._rfile = None
+            stream.close()
+
+    def close(self) -> None:
+        """Say goodbye and close the socket. Does not wait.
+
+        Raises:
+            Error: it was closed before.
+        """
+        if self._closed:
+            raise Error("Already closed")
+        self._closed = True
+        if self._stream is not None:
+            if self._control is not None and (self._sock is None or self._is_running()):
+                self._control.end(self.session)
+            elif self._sock is not None:
+                self._stream.send_if_possible(_QUIT)
+        self._shut()

@@ -1,0 +1,124 @@
+"""A socket for PyMySQL whose waits are its connection's business.
+
+It knows sockets and nothing of MySQL: what to do when a waiting greenlet is
+killed is decided by whom it asks to wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+from concurrency.db.waiting import READ, WRITE, SocketWaiter
+
+# A large result needs fewer turns of the hub than with Python's 8 KiB.
+_BUFFER = 65536
+
+
+class TimedOut(TimeoutError):
+    """The time has passed that ``settimeout`` gave; not a kill."""
+
+
+class Stream:
+    """A connected socket that never blocks: it asks ``wait`` until it can go on.
+
+    Args:
+        sock: a socket of gevent, plain or TLS; belongs to the stream from now on.
+        wait: is called with ``READ`` or ``WRITE``, and returns when to try again. What
+            it raises leaves the stream as it is.
+    """
+
+    def __init__(self, sock: Any, wait: Callable[[int], None]) -> None:
+        # gevent's own waits belong to one hub; a connection is used in threads, too.
+        sock.settimeout(0.0)
+        self._sock = sock
+        self._wait = wait
+        self._waiter = SocketWaiter(sock.fileno())
+        self._timeout: float | None = None
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        return self._waiter.fileno
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Limit the waits that follow; None means no limit."""
+        self._timeout = seconds
+
+    def until_ready(self, events: int) -> None:
+        """Wait on the hub for ``READ`` or ``WRITE``.
+
+        Raises:
+            TimedOut: it took longer than ``settimeout`` allows.
+        """
+        if self._timeout is None:
+            self._waiter.wait(events)
+            return
+        with gevent.Timeout(self._timeout, TimedOut("timed out")):
+            self._waiter.wait(events)
+
+    def is_ready_within(self, seconds: float, events: int) -> bool:
+        """Wait for ``READ`` or ``WRITE``, and return whether it came in time."""
+        limit = gevent.Timeout.start_new(seconds)
+        try:
+            self._waiter.wait(events)
+        except gevent.Timeout as timeout:
+            if timeout is not limit:
+                raise
+            return False
+        finally:
+            limit.close()
+        return True
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of the data."""
+        left = memoryview(data)
+        while left:
+            try:
+                sent = self._sock.send(left)
+            except BlockingIOError:
+                sent = 0
+            left = left[sent:]
+            if not sent:  # gevent's TLS sockets say so where others raise
+                self._wait(WRITE)
+
+    def send_if_possible(self, data: bytes) -> None:
+        """Send what can be sent without waiting; an error is no concern any more."""
+        with contextlib.suppress(OSError):
+            self._sock.send(data)
+
+    def receive_into(self, buffer: Any) -> int:
+        """Fill a buffer with what comes first; return its length, 0 at the end."""
+        while True:
+            try:
+                return int(self._sock.recv_into(buffer))
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._wait(READ)
+            except ssl.SSLWantWriteError:
+                self._wait(WRITE)
+
+    def reader(self) -> io.BufferedReader:
+        """Return a file to read from; closing it leaves the stream open."""
+        return io.BufferedReader(_Raw(self), _BUFFER)
+
+    def close(self) -> None:
+        """Close the socket at once."""
+        self._waiter.close()
+        self._sock.close()
+
+
+class _Raw(io.RawIOBase):
+    """The reading half of a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._stream.receive_into(buffer)
