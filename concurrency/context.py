@@ -5,16 +5,20 @@ and Django falls back to the default language and time zone. ``capture()`` takes
 what the parent has, ``Inherited.apply()`` gives it to the child. Database
 connections and transaction state are never part of it.
 
-This module also holds the two hooks by which layers above (the database) take
-part in a greenlet's life without being known here.
+This module also knows who waits for whom, and holds the hooks by which layers above
+(the database) take part in a greenlet's life without being known here.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, NamedTuple
+
+from gevent import getcurrent
 
 Hook = Callable[[], None]
 
@@ -26,6 +30,36 @@ before_wait: list[Hook] = []
 
 #: Called in a child greenlet, or in a thread of ``offload``, when its work has ended.
 at_end: list[Hook] = []
+
+
+class Ancestry(NamedTuple):
+    """Who started a greenlet, and who started that one."""
+
+    greenlet: weakref.ref[Any]
+    outer: Ancestry | None
+
+
+#: The greenlets that this one is a child of, the nearest first.
+ancestry: ContextVar[Ancestry | None] = ContextVar("concurrency.ancestry", default=None)
+
+#: Greenlets that wait for others through our verbs, and how to ask for which ones.
+waiting: dict[Any, Callable[[], Iterable[Any]]] = {}
+
+
+@contextmanager
+def waiting_for(children: Callable[[], Iterable[Any]]) -> Iterator[None]:
+    """Say that this greenlet waits for its children inside the block.
+
+    Args:
+        children: returns the greenlets that are waited for.
+    """
+    greenlet = getcurrent()
+    waiting[greenlet] = children
+    try:
+        run_hooks(before_wait)
+        yield
+    finally:
+        waiting.pop(greenlet, None)
 
 
 class Inherited(NamedTuple):
@@ -46,7 +80,9 @@ class Inherited(NamedTuple):
 
 def capture() -> Inherited:
     """Return what a child that is started now has to inherit."""
-    return Inherited(copy_context(), tuple(_django_settings()))
+    variables = copy_context()
+    variables.run(ancestry.set, Ancestry(weakref.ref(getcurrent()), ancestry.get()))
+    return Inherited(variables, tuple(_django_settings()))
 
 
 def _django_settings() -> list[tuple[Callable[[Any], None], Any]]:

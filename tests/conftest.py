@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from pathlib import Path
 
@@ -107,3 +107,19 @@ def _until(condition: object) -> None:
     with gevent.Timeout(2, False):
         while not condition():  # type: ignore[operator]
             gevent.sleep(0.005)
+
+
+@pytest.fixture
+def settings_with() -> Iterator[Callable[..., None]]:
+    """Change keys of ``CONCURRENCY`` for a test."""
+    from django.test import override_settings
+
+    changes = []
+
+    def change(**keys: object) -> None:
+        changes.append(override_settings(CONCURRENCY=keys))
+        changes[-1].enable()
+
+    yield change
+    for override in reversed(changes):
+        override.disable()

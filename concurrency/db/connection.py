@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import gevent
 
+from concurrency.context import activity
 from concurrency.db.errors import Holder
 
 
@@ -73,16 +74,33 @@ class Lease:
     While ``connection`` is None the lease waits in the pool's queue.
     """
 
-    __slots__ = ("_owner", "connection", "holder", "since", "sql")
+    __slots__ = (
+        "_activity",
+        "_owner",
+        "_place",
+        "connection",
+        "holder",
+        "since",
+        "sql",
+        "was_reported",
+    )
 
-    def __init__(self, holder: Holding, owner: Any) -> None:
+    def __init__(self, holder: Holding, owner: Any, place: str | None = None) -> None:
         # Weak: a lease must not keep alive what it belongs to.
         self.holder = weakref.ref(holder)
         self._owner = weakref.ref(owner)
+        self._activity = activity.get()
+        self._place = place
         self.connection: PooledConnection | None = None
         self.since = time.monotonic()
         #: The last statement, without its parameters.
         self.sql: str | None = None
+        #: Whether it has been logged that this lease is old.
+        self.was_reported = False
+
+    def owner(self) -> Any:
+        """Return the greenlet that the lease belongs to, or None when it is gone."""
+        return self._owner()
 
     def is_orphan(self) -> bool:
         """Return whether nobody is left who could give the connection back."""
@@ -91,13 +109,22 @@ class Lease:
 
     def describe(self) -> Holder:
         """Return who holds the lease, for people to read."""
-        owner = self._owner()
-        name = "a greenlet that is gone"
-        if isinstance(owner, gevent.Greenlet):
-            name = repr(owner)
-        elif owner is not None:
-            name = f"greenlet {id(owner):#x}"
-        return Holder(greenlet=name, seconds=time.monotonic() - self.since)
+        return Holder(
+            greenlet=name_of(self._owner()),
+            seconds=time.monotonic() - self.since,
+            activity=self._activity,
+            sql=self.sql,
+            place=self._place,
+        )
 
     def __repr__(self) -> str:
         return f"<Lease of {self.describe()}>"
+
+
+def name_of(greenlet: Any) -> str:
+    """Return how to call a greenlet in a message."""
+    if greenlet is None:
+        return "a greenlet that is gone"
+    if isinstance(greenlet, gevent.Greenlet):
+        return repr(greenlet)
+    return f"greenlet {id(greenlet):#x}"

@@ -19,13 +19,24 @@ class Holder:
     Attributes:
         greenlet: the greenlet, as its ``repr``.
         seconds: for how long it has held the connection.
+        activity: the request or the job that it works on, if that is known.
+        sql: its last statement, without the parameters.
+        place: where the connection was taken, if ``TRACK_LEASES`` is on.
     """
 
     greenlet: str
     seconds: float
+    activity: str | None = None
+    sql: str | None = None
+    place: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.greenlet} for {self.seconds:.1f} s"
+        facts = [f"{self.activity or self.greenlet} for {self.seconds:.1f} s"]
+        if self.sql:
+            facts.append(f"last statement {' '.join(self.sql.split())[:200]!r}")
+        if self.place:
+            facts.append(f"taken at {self.place}")
+        return ", ".join(facts)
 
 
 class PoolTimeout(ConcurrencyError, OperationalError):  # type: ignore[misc]
@@ -75,8 +86,38 @@ class PoolTimeout(ConcurrencyError, OperationalError):  # type: ignore[misc]
 
 
 class PoolStarvation(PoolTimeout):
-    """All connections are held by greenlets that wait for children that need one."""
+    """All connections are held by greenlets that wait for children that need one.
+
+    Attributes:
+        circle: who holds a connection and for whom it waits, one sentence each.
+    """
+
+    circle: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"pool {self.alias!r} of {self.max_size} is starved: {'; '.join(self.circle)}. "
+            f"Nobody could ever go on. Raise max_size above the number of parents, or fan "
+            f"out outside of atomic, so that a parent lends its connection while it waits."
+        )
 
 
 class FanOutInAtomicBlock(ConcurrencyError, InterfaceError):  # type: ignore[misc]
-    """A child used a database while its parent waits inside ``atomic`` on it."""
+    """A child used a database while its parent waits inside ``atomic`` on it.
+
+    Attributes:
+        alias: the database's alias.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        super().__init__(alias)
+
+    def __str__(self) -> str:
+        return (
+            f"database {self.alias!r} is used by the child of a greenlet that waits for it "
+            f"inside atomic: the child has a connection of its own, does not see what its "
+            f"parent has written, and waits for ever for a row that its parent has locked. "
+            f"Fan out before or after the transaction, or set "
+            f"CONCURRENCY['FAN_OUT_IN_ATOMIC'] = 'allow'."
+        )

@@ -10,18 +10,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import gevent
 from django.db.utils import OperationalError
 from gevent.hub import get_hub
 
+from concurrency.conf import conf
 from concurrency.db import cleaning
 from concurrency.db.connection import Holding, Lease, PooledConnection
 from concurrency.db.driver import Driver
-from concurrency.db.errors import PoolTimeout
+from concurrency.db.errors import PoolStarvation, PoolTimeout
+from concurrency.db.fanout import user_place
 from concurrency.db.options import PoolOptions
 from concurrency.db.slots import QueueFull, Slots, Waiter
+from concurrency.db.starvation import find_circle
 from concurrency.db.statistics import PoolStatistics
 
 logger = logging.getLogger("concurrency.db")
@@ -35,6 +38,9 @@ _REAP_INTERVAL = 1.0
 
 # For servers that accept a connection and never answer; seconds.
 _CONNECT_LIMIT = 10.0
+
+
+E = TypeVar("E", bound=PoolTimeout)
 
 
 class Template(Protocol):
@@ -84,7 +90,8 @@ class Pool:
             PoolTimeout: none was free in time, or too many are waiting.
             Exception: what opening a connection raised.
         """
-        lease = Lease(holder, gevent.getcurrent())
+        place = user_place() if conf.TRACK_LEASES else None
+        lease = Lease(holder, gevent.getcurrent(), place)
         try:
             while True:
                 self._obtain(lease)
@@ -120,7 +127,9 @@ class Pool:
                 self._slots.leave(waiter)
                 raise self._timeout(time.monotonic() - started)
             self.reap()
-            waiter.event.wait(min(left, _REAP_INTERVAL))
+            self.look_for_starvation()
+            if not waiter.is_served():
+                waiter.event.wait(min(left, _REAP_INTERVAL))
         if waiter.error is not None:
             raise waiter.error
 
@@ -234,8 +243,27 @@ class Pool:
             if lease.is_orphan():
                 logger.debug("pool %r: %r left without giving it back", self.alias, lease)
                 self.give_back(lease)
+            elif not lease.was_reported:
+                self._report_if_old(lease)
         for connection in self._slots.shrink():
             self._in_pool_greenlet(self._close, connection)
+
+    def look_for_starvation(self) -> None:
+        """Raise ``PoolStarvation`` in the first of those who could wait for ever.
+
+        Called when somebody begins to wait for a connection, or for children while
+        it holds one, and from time to time. Never waits.
+        """
+        if not self._slots.are_all_leased():
+            return
+        leases, waiters = self._slots.leases(), self._slots.waiters()
+        stuck, circle = find_circle(leases, [waiter.lease.owner() for waiter in waiters])
+        for waiter in waiters:
+            if stuck and waiter.lease.owner() is stuck[0]:
+                error = self._timeout(0.0, PoolStarvation)
+                error.circle = circle
+                self._slots.fail(waiter, error)
+                return
 
     def _watch_owners(self) -> None:
         if self._reaper is None and get_hub() is home_hub:
@@ -248,10 +276,16 @@ class Pool:
             self._reaper.close()
             self._reaper = None
 
-    def _timeout(self, seconds: float) -> PoolTimeout:
+    def _report_if_old(self, lease: Lease) -> None:
+        limit = conf.LEASE_WARNING
+        if limit is not None and time.monotonic() - lease.since > limit:
+            lease.was_reported = True
+            logger.warning("pool %r: held by %s", self.alias, lease.describe())
+
+    def _timeout(self, seconds: float, kind: type[E] = PoolTimeout) -> E:
         self._slots.timeouts += 1
         numbers = self._slots.statistics()
-        return PoolTimeout(
+        return kind(
             self.alias,
             seconds=seconds,
             max_size=numbers.max_size,

@@ -172,6 +172,14 @@ class Slots:
             waiter.event.set()
             return True
 
+    def fail(self, waiter: Waiter, error: BaseException) -> None:
+        """End a wait with an error, unless it has ended."""
+        with self._lock:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+                waiter.error = error
+                waiter.event.set()
+
     # Ending
 
     def cleaned(self, connection: PooledConnection) -> bool:
@@ -216,6 +224,15 @@ class Slots:
         """Return the leases, the oldest first."""
         with self._lock:
             return sorted(self._leases, key=lambda lease: lease.since)
+
+    def waiters(self) -> list[Waiter]:
+        """Return who waits, the first first."""
+        with self._lock:
+            return list(self._waiters)
+
+    def are_all_leased(self) -> bool:
+        """Return whether somebody waits and nothing but a lease's end could help."""
+        return bool(self._waiters) and len(self._leases) >= self._options.max_size
 
     def is_quiet(self) -> bool:
         """Return whether there is nothing to look after."""

@@ -19,7 +19,7 @@ from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from concurrency._lateness import is_patched
-from concurrency.db import cursors, registry
+from concurrency.db import cursors, fanout, registry
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.options import PoolOptions
@@ -55,6 +55,7 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         if not self._uses_pool:
             super().connect()
             return
+        fanout.check(self)
         self.check_settings()
         self._forget_transaction()
         self.health_check_enabled = self.settings_dict["CONN_HEALTH_CHECKS"]
@@ -64,7 +65,17 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         pool = self._pool()
         self._lease = lease = pool.lease(self)
         self._leased_from = pool
-        self._link()
+        try:
+            self._link()
+            self._set_up(pool, lease)
+        except BaseException:
+            # Half set up it must not be used, neither by this greenlet nor by another.
+            self._release()
+            raise
+        self.run_on_commit = []
+
+    def _set_up(self, pool: Pool, lease: Lease) -> None:
+        """Prepare the session for use by Django, as far as it is not."""
         pooled = lease.connection
         assert pooled is not None  # noqa: S101 - a lease that was granted has one
         self.connection = pooled.raw
@@ -78,7 +89,6 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
             self.init_connection_state()
             connection_created.send(sender=self.__class__, connection=self)
             pooled.configured = True
-        self.run_on_commit = []
 
     def _forget_transaction(self) -> None:
         self.in_atomic_block = False
@@ -178,7 +188,8 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
             return
         if isinstance(owner, gevent.Greenlet):
             owner.rawlink(self._owner_ended)
-            self._linked_to = weakref.ref(owner)
+        self._linked_to = weakref.ref(owner)
+        fanout.remember(self)
 
     def _owner_ended(self, greenlet: Any) -> None:
         """Give back what an ended greenlet still holds; runs in the hub."""
@@ -221,8 +232,12 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
 
     def lend(self) -> None:
         """Give the lease back while this greenlet waits, if nothing depends on it."""
-        if self._lease is not None and self._is_lendable():
+        if self._lease is None or self._leased_from is None:
+            return
+        if self._is_lendable():
             self._release()
+        else:
+            self._leased_from.look_for_starvation()
 
     def _is_lendable(self) -> bool:
         pool, pooled = self._leased_from, self._pooled

@@ -115,9 +115,13 @@ class TaskGroup:
 
     def _wait_while(self, condition: Callable[[], bool]) -> None:
         while condition():
-            context.run_hooks(context.before_wait)
-            self._change.clear()
-            self._change.wait()
+            with context.waiting_for(self._greenlets):
+                self._change.clear()
+                self._change.wait()
+
+    def _greenlets(self) -> list[gevent.Greenlet[..., None]]:
+        running = [task.greenlet for task in self._unfinished]
+        return [greenlet for greenlet in running if greenlet is not None]
 
     def _start_queued(self) -> None:
         while self._queue and (self.limit is None or self._running < self.limit):
@@ -200,9 +204,9 @@ class TaskGroup:
         patience = _CANCEL_AGAIN
         while self._unfinished:
             try:
-                context.run_hooks(context.before_wait)
-                self._change.clear()
-                woken = self._change.wait(patience if self._stopping else None)
+                with context.waiting_for(self._greenlets):
+                    self._change.clear()
+                    woken = self._change.wait(patience if self._stopping else None)
             except BaseException as error:  # noqa: BLE001 - kept, and raised when all have ended
                 interruption = interruption or error
                 self._stop()

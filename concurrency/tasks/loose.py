@@ -91,12 +91,11 @@ def joinall(greenlets: Iterable[Greenlet], *, timeout: float | None = None) -> l
     for greenlet in waited_for:
         if not isinstance(greenlet, gevent.Greenlet):
             raise TypeError(f"joinall: {greenlet!r} is not a greenlet: pass what spawn returned")
-    if not all(greenlet.ready() for greenlet in waited_for):
-        context.run_hooks(context.before_wait)
-    for greenlet in gevent.iwait(waited_for, timeout=timeout):
-        if (error := greenlet.exception) is not None:
-            _end_all(waited_for, error)
-            raise error
+    with context.waiting_for(lambda: waited_for):
+        for greenlet in gevent.iwait(waited_for, timeout=timeout):
+            if (error := greenlet.exception) is not None:
+                _end_all(waited_for, error)
+                raise error
     running = [greenlet for greenlet in waited_for if not greenlet.ready()]
     if running:
         raise TimeoutError(

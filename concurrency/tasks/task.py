@@ -31,7 +31,6 @@ class Task(Generic[T_co]):
         "_args",
         "_ended",
         "_fn",
-        "_greenlet",
         "_group",
         "_inherited",
         "_kwargs",
@@ -39,6 +38,7 @@ class Task(Generic[T_co]):
         "_value",
         "cancelled",
         "error",
+        "greenlet",
     )
 
     def __init__(
@@ -54,10 +54,11 @@ class Task(Generic[T_co]):
         self._args = args
         self._kwargs = kwargs
         self._inherited: context.Inherited | None = inherited
-        self._greenlet: gevent.Greenlet[..., None] | None = None
         self._state = _QUEUED
         self._value: T_co | None = None
         self._ended: Event | None = None
+        #: Where it runs; None before it has started.
+        self.greenlet: gevent.Greenlet[..., None] | None = None
         #: What the call raised; None while it runs, after success and after a cancel.
         self.error: BaseException | None = None
         #: Whether the call was ended by ``cancel()`` or by a kill.
@@ -97,23 +98,23 @@ class Task(Generic[T_co]):
         """
         if self._state == _DONE:
             return
-        if self._greenlet is None:
+        if self.greenlet is None:
             self.cancelled = True
             self._finish()
         else:
-            self._greenlet.kill(block=False)
+            self.greenlet.kill(block=False)
 
     @property
     def frame(self) -> FrameType | None:
         """Where the task waits now; None when it does not."""
-        return None if self._greenlet is None else self._greenlet.gr_frame
+        return None if self.greenlet is None else self.greenlet.gr_frame
 
     def start(self) -> None:
         """Run the call in a new greenlet; for the group."""
         inherited = self._inherited
         assert inherited is not None  # noqa: S101 - a task is started once
         self._state = _STARTED
-        self._greenlet = greenlet = gevent.Greenlet(self._run, inherited)
+        self.greenlet = greenlet = gevent.Greenlet(self._run, inherited)
         self._inherited = None
         greenlet.gr_context = inherited.variables.copy()
         # The link is for a greenlet that is killed before it has run at all, or
@@ -153,8 +154,8 @@ class Task(Generic[T_co]):
             return
         if self._ended is None:
             self._ended = Event()
-        context.run_hooks(context.before_wait)
-        self._ended.wait()
+        with context.waiting_for(lambda: [self.greenlet] if self.greenlet else []):
+            self._ended.wait()
 
     def __repr__(self) -> str:
         name = getattr(self._fn, "__qualname__", None) or repr(self._fn)

@@ -224,7 +224,7 @@ def test_a_greenlet_killed_from_outside_before_it_ran_does_not_hang_the_group():
     """Somebody who kills greenlets at random cannot stop the group from ending."""
     with TaskGroup() as group:
         task = group.spawn(for_ever)
-        task._greenlet.kill(block=False)
+        task.greenlet.kill(block=False)
     assert task.cancelled
 
 

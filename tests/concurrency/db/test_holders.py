@@ -1,0 +1,77 @@
+"""What errors and logs say about who holds a connection."""
+
+from __future__ import annotations
+
+import logging
+
+import gevent
+import pytest
+from django.db import connection
+from gevent.event import Event
+
+from concurrency.context import activity
+from concurrency.errors import PoolTimeout
+from tests.concurrency.db.conftest import query, until
+
+
+@pytest.fixture
+def held(pool):
+    """A greenlet with a name, a job and a statement holds the only connection."""
+
+    def start():
+        pool(max_size=1, timeout=0.02)
+        begun, end = Event(), Event()
+
+        def hold():
+            activity.set("GET /report/")
+            query("SELECT %s::text AS secret_of_the_holder", "p4ssw0rd")
+            begun.set()
+            end.wait()
+
+        greenlet = gevent.spawn(hold)
+        begun.wait()
+        ends.append((greenlet, end))
+
+    ends = []
+    yield start
+    for greenlet, end in ends:
+        end.set()
+        greenlet.join()
+
+
+def holder_seen() -> object:
+    with pytest.raises(PoolTimeout) as caught:
+        query()
+    (holder,) = caught.value.holders
+    assert str(holder) in str(caught.value)
+    return holder
+
+
+def test_the_holder_is_named_with_its_request_and_statement(held):
+    """Request, age and last statement; parameters are nobody's business."""
+    held()
+    holder = holder_seen()
+    assert holder.activity == "GET /report/"
+    assert "secret_of_the_holder" in holder.sql
+    assert "p4ssw0rd" not in str(holder)
+    assert str(holder).startswith("GET /report/ for 0.")
+    assert holder.place is None
+
+
+def test_where_it_was_taken_can_be_told(held, settings_with):
+    """TRACK_LEASES adds file and line of the user's code."""
+    settings_with(TRACK_LEASES=True)
+    held()
+    assert holder_seen().place.startswith("conftest.py:")
+
+
+@pytest.mark.slow
+def test_an_old_lease_is_logged_once(pool, settings_with, caplog):
+    """With the same facts, so that a leak by forgetting is found before it hurts."""
+    settings_with(LEASE_WARNING=0.01)
+    caplog.set_level(logging.WARNING, "concurrency.db")
+    query("SELECT 'held for long'")
+    until(lambda: "held for long" in caplog.text)
+    gevent.sleep(1.2)
+    assert caplog.text.count("held for long") == 1
+    connection.close()
