@@ -52,6 +52,8 @@ class Connection(extensions.connection):
     """A connection that survives the kill of a greenlet that waits for it."""
 
     waiter: SocketWaiter | None = None
+    #: The time zone that the session is known to have.
+    time_zone: str | None = None
     #: What was thrown into the greenlet that waited; raised again by the caller.
     interruption: BaseException | None = None
 

@@ -30,6 +30,8 @@ class Connection(psycopg.Connection[Any]):
     transactions around the statement end as they do after any error.
     """
 
+    #: The time zone that the session is known to have.
+    time_zone: str | None = None
     _waiter: SocketWaiter | None = None
 
     def wait(

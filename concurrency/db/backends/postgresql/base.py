@@ -54,8 +54,10 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
 
     def refresh_session(self) -> None:
         """Set the time zone if it is not the one of the settings; free where it is."""
-        if self._configure_timezone(self.connection) and not self.get_autocommit():
-            self.connection.commit()
+        if self.connection.time_zone != self.timezone_name:
+            if self._configure_timezone(self.connection) and not self.get_autocommit():
+                self.connection.commit()
+            self.connection.time_zone = self.timezone_name
 
     def _set_autocommit(self, autocommit: bool) -> None:
         if self.connection.autocommit != autocommit:
