@@ -38,9 +38,8 @@ def is_alive(driver: Driver, raw: Any) -> bool:
     """
     if driver.is_closed(raw):
         return False
-    poll = _poll()
-    poll.register(driver.fileno(raw), patched_select.POLLIN)
-    if not poll.poll(0):
+    descriptor = driver.fileno(raw)
+    if descriptor is not None and not _is_readable(descriptor):
         return True
     try:
         with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
@@ -49,6 +48,12 @@ def is_alive(driver: Driver, raw: Any) -> bool:
         logger.info("discarding a connection that the server has ended: %s", error)
         return False
     return driver.is_clean(raw)
+
+
+def _is_readable(descriptor: int) -> bool:
+    poll = _poll()
+    poll.register(descriptor, patched_select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def make_clean(driver: Driver, connection: PooledConnection) -> bool:
@@ -88,7 +93,11 @@ def close(driver: Driver, raw: Any) -> None:
     """
     if driver.is_closed(raw):
         return
-    with contextlib.closing(socket.socket(fileno=os.dup(driver.fileno(raw)))) as copy:
+    descriptor = driver.fileno(raw)
+    if descriptor is None:
+        gevent.with_timeout(KILL_BUDGET, driver.close, raw, timeout_value=None)
+        return
+    with contextlib.closing(socket.socket(fileno=os.dup(descriptor))) as copy:
         driver.close(raw)
         copy.settimeout(KILL_BUDGET)
         # An error ends the session as surely as its orderly end does.

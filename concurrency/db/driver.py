@@ -16,8 +16,8 @@ class Driver(Protocol):
     def error(self) -> type[Exception]:
         """Return the base class of what the driver raises."""
 
-    def fileno(self, raw: Any) -> int:
-        """Return the descriptor of the connection's socket (local)."""
+    def fileno(self, raw: Any) -> int | None:
+        """Return the descriptor of the connection's socket, None without one (local)."""
 
     def is_closed(self, raw: Any) -> bool:
         """Return whether the connection is known to be closed (local)."""
@@ -35,7 +35,13 @@ class Driver(Protocol):
         """Bring the session back to how it was when the connection was opened."""
 
     def ping(self, raw: Any) -> None:
-        """Make a round trip; raises when the connection is of no use."""
+        """Make a round trip; raises when the connection is of no use.
+
+        Local, and done before each lease, where there is no socket to look at.
+        """
 
     def close(self, raw: Any) -> None:
-        """Close the connection without waiting for the server (local)."""
+        """Close the connection without waiting for the server (local).
+
+        Where there is no socket to see the end by, waits for it.
+        """
