@@ -18,7 +18,7 @@ def install() -> bool:
 
     if sys.modules.setdefault("MySQLdb", pymysql) is not pymysql:
         return False
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name.startswith("pymysql."):
             sys.modules.setdefault(f"MySQLdb{name.removeprefix('pymysql')}", module)
     return True

@@ -15,13 +15,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gevent
 import pytest
 
+if TYPE_CHECKING:
+    from tests.mariadb import MariaDB
+
 ROOT = Path(__file__).resolve().parents[1]
 
-_NEEDED = {"redis": "redis-server", "browser": "chromium"}
+_NEEDED = {"redis": "redis-server", "browser": "chromium", "mariadb": "mariadbd"}
 
 
 def _localdb(verb: str, home: str) -> str:
@@ -67,6 +71,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def postgres_url() -> str:
     """URL of the PostgreSQL of this session; its role may create databases."""
     return os.environ["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """The MariaDB of this session."""
+    from tests.mariadb import MariaDB
+
+    with MariaDB() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

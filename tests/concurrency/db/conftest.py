@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
-import psycopg2
 import pytest
+from asgiref.local import Local
 from django.db import connection, connections
-from gevent.event import Event
-from psycopg2.extras import NamedTupleCursor
 
 from concurrency.db import pool_statistics, registry
 from concurrency.db.statistics import PoolStatistics
 from concurrency.testing.proxy import TCPProxy
-
-NAME = "pool-under-test"
+from tests.concurrency.db.targets import MariaDBTarget, Observer, PostgreSQL, Target
 
 
 def query(sql: str = "SELECT 1", *params: object) -> Any:
@@ -40,27 +36,54 @@ def until(condition: Callable[[], bool], what: str = "") -> None:
             gevent.sleep(0.002)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on the targets of its mark ``targets``, or on PostgreSQL."""
+    if "target" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("targets")
+    names = mark.args if mark is not None else ("postgresql",)
+    if os.environ.get("TEST_DRIVER") == "psycopg2":  # which makes no difference to the others
+        names = [name for name in names if name == "postgresql"]
+    marks = {"mariadb": [pytest.mark.mariadb]}
+    targets = [pytest.param(name, marks=marks.get(name, [])) for name in names]
+    metafunc.parametrize("target", targets, indirect=True)
+
+
 @pytest.fixture
-def pool() -> Iterator[Callable[..., None]]:
+def target(request: pytest.FixtureRequest) -> Target:
+    """The database on which a test runs."""
+    if request.param == "mariadb":
+        return MariaDBTarget(request.getfixturevalue("mariadb"))
+    return PostgreSQL(request.getfixturevalue("postgres_url"))
+
+
+def _forget_wrappers() -> None:
+    # New ones are made from the settings, which may name another engine. Those of the
+    # threads of offload cannot be reached through Django.
+    connections.close_all()
+    connections._connections = Local(connections.thread_critical)
+
+
+@pytest.fixture
+def pool(target: Target) -> Iterator[Callable[..., None]]:
     """Make the default database use a new pool with the given options."""
     settings = connections.settings["default"]
     before = dict(settings)
+    _forget_wrappers()
+    registry.forget("default")
+    settings.update(target.settings)
 
     def renew(**options: Any) -> None:
         connections.close_all()
         changes = {key: options.pop(key) for key in list(options) if key.isupper()}
         registry.forget("default")
-        timeout = options.pop("timeout", 10.0)
+        given = {**target.settings["OPTIONS"], **changes.pop("OPTIONS", {})}
         settings.update(changes)
-        settings["OPTIONS"] = {
-            **before["OPTIONS"],
-            "application_name": NAME,
-            "pool": {"timeout": timeout, **options},
-        }
+        settings["OPTIONS"] = {**given, "pool": {"timeout": 10.0, **options}}
 
     renew(max_size=4)
     yield renew
-    connections.close_all()
+    _forget_wrappers()
     if "default" in pool_statistics():
         until(lambda: statistics().in_use + statistics().discarding == 0, "all given back")
     registry.forget("default")
@@ -68,68 +91,16 @@ def pool() -> Iterator[Callable[..., None]]:
     settings.update(before)
 
 
-class Observer:
-    """Asks the server about the sessions of the pool under test."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = psycopg2.connect(url, application_name="observer")
-        self._connection.autocommit = True
-        self.most = 0
-
-    def ask(self, sql: str, *params: object) -> Any:
-        with self._connection.cursor(cursor_factory=NamedTupleCursor) as cursor:
-            cursor.execute(sql, params)
-            return cursor.fetchall() if cursor.description else None
-
-    def sessions(self, condition: str = "true") -> int:
-        """Return how many sessions the pool has on the server."""
-        sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND "
-        return self.ask(sql + condition, NAME)[0].count
-
-    def running(self, text: str) -> int:
-        """Return how many statements that contain a text are executed."""
-        return self.sessions(f"state = 'active' AND query LIKE '%%{text}%%'")
-
-    def terminate(self) -> None:
-        """End all sessions of the pool, as a restart of the server would."""
-        self.ask(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
-            NAME,
-        )
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Ask again and again how many sessions there are; ``most`` is the answer."""
-        self.most = 0
-        enough = Event()
-
-        def watch() -> None:
-            while not enough.is_set():
-                self.most = max(self.most, self.sessions())
-                gevent.sleep(0)
-
-        watcher = gevent.spawn(watch)
-        try:
-            yield
-        finally:
-            enough.set()
-            watcher.join()
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 @pytest.fixture
-def observer(postgres_url: str) -> Iterator[Observer]:
+def observer(target: Target) -> Iterator[Observer]:
     """Somebody who looks from outside."""
-    made = Observer(postgres_url)
+    made = target.observer(target.where)
     yield made
     made.close()
 
 
 @pytest.fixture
-def proxy(postgres_url: str, pool: Callable[..., None]) -> Iterator[TCPProxy]:
+def proxy(target: Target, pool: Callable[..., None]) -> Iterator[TCPProxy]:
     """A network between the pool and its server; call ``pool(HOST=..., PORT=...)`` to use it."""
-    url = urlsplit(postgres_url)
-    with TCPProxy(url.hostname, url.port) as made:
+    with TCPProxy(target.host, target.port) as made:
         yield made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import gevent
 import greenlet
@@ -18,8 +19,10 @@ from concurrency.db import keep_lease
 from concurrency.errors import PoolTimeout
 from tests.concurrency.db.conftest import query, statistics, until
 
+pytestmark = pytest.mark.targets("postgresql", "mariadb")
 
-def test_a_query_takes_a_lease_and_close_gives_it_back(pool):
+
+def test_a_query_takes_a_lease_and_close_gives_it_back(pool, target):
     """The first query takes a connection, later ones use it, close() returns it open."""
     query()
     query()
@@ -30,11 +33,11 @@ def test_a_query_takes_a_lease_and_close_gives_it_back(pool):
     assert statistics().idle == 1
 
 
-def test_a_connection_is_used_again(pool):
+def test_a_connection_is_used_again(pool, target):
     """The next lease gets the same session of the server."""
-    first = query("SELECT pg_backend_pid()")
+    first = query(target.session)
     connection.close()
-    assert query("SELECT pg_backend_pid()") == first
+    assert query(target.session) == first
 
 
 @pytest.mark.parametrize("signal", [request_started, request_finished])
@@ -54,43 +57,39 @@ def test_the_end_of_a_request_leaves_a_transaction_alone(pool):
         assert statistics().in_use == 1
 
 
-def test_each_greenlet_has_a_connection_of_its_own(pool):
+def test_each_greenlet_has_a_connection_of_its_own(pool, target):
     """Children at work at the same time are different sessions."""
-    pids = map_each(
-        lambda _: query("SELECT pg_backend_pid() FROM pg_sleep(0.02)"), range(4), limit=4
-    )
+    pids = map_each(lambda _: query(target.session_after(0.02)), range(4), limit=4)
     assert len(set(pids)) == 4
 
 
-def returns():
+def returns(target=None):
     query()
 
 
-def raises():
+def raises(target=None):
     query()
     raise RuntimeError("expected")
 
 
-def is_killed():
+def is_killed(target=None):
     query()
     gevent.getcurrent().kill(block=False)
     Event().wait()
 
 
-def is_killed_in_a_query():
+def is_killed_in_a_query(target=None):
     gevent.spawn_later(0.02, gevent.getcurrent().kill, block=False)
-    query("SELECT pg_sleep(30)")
+    query(target.sleep(30))
 
 
-def leaves_a_transaction_open():
+def leaves_a_transaction_open(target=None):
     transaction.set_autocommit(False)
-    query("CREATE TEMPORARY TABLE left_behind (id int)")
+    query("INSERT INTO scratch VALUES (1)")
 
 
-def leaves_a_cursor_open():
-    open_cursors.append(connection.chunked_cursor())
-    open_cursors[-1].execute("SELECT generate_series(1, 100000)")
-    open_cursors[-1].fetchone()
+def leaves_a_cursor_open(target=None):
+    open_cursors.append(target.unread_rows())
 
 
 open_cursors: list[object] = []
@@ -182,18 +181,18 @@ WAYS = [by_raw_spawn, by_our_spawn, by_group, by_thread, by_executor, by_offload
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("way", WAYS)
-def test_the_lease_comes_back_however_a_greenlet_ends(pool, observer, way, ending):
+def test_the_lease_comes_back_however_a_greenlet_ends(pool, target, observer, way, ending):
     """Returned, raised, killed: started by whomever, the connection is free and clean again."""
     if "killed" in ending.__name__ and way in (by_offload, by_executor, by_spawn_raw):
         pytest.skip("a native thread, a worker or a raw greenlet cannot be killed by itself")
     open_cursors.clear()
     pool(max_size=1)
-    way(ending)
+    way(lambda: ending(target))
     until(lambda: statistics().in_use + statistics().discarding == 0, "given back")
     assert query() == 1
-    assert observer.sessions("state LIKE 'idle in%%'") == 0
-    assert observer.sessions("state = 'active'") == 0
-    assert query("SELECT count(*) FROM pg_cursors") == 0
+    assert observer.in_transaction() == 0
+    assert observer.running() == 0
+    assert query(target.open_cursors) == 0
     assert observer.sessions() == 1
     open_cursors.clear()
 
@@ -231,7 +230,7 @@ def test_a_wrapper_that_was_thrown_away_gives_its_connection_back(pool):
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
-def test_two_thousand_raw_greenlets_on_a_pool_of_four(pool, observer):
+def test_two_thousand_raw_greenlets_on_a_pool_of_four(pool, target, observer):
     """A third raise, a third are killed: never a fifth session, all four back."""
     pool(max_size=4, timeout=60.0)
     ended = {"returned": 0, "raised": 0, "killed": 0}
@@ -239,7 +238,7 @@ def test_two_thousand_raw_greenlets_on_a_pool_of_four(pool, observer):
     def work(number):
         try:
             with transaction.atomic():
-                query("SELECT pg_sleep(0.001)")
+                query(target.sleep(0.001))
                 if number % 3 == 0:
                     raise RuntimeError("expected")
                 query()
@@ -270,7 +269,7 @@ def test_five_hundred_greenlets_at_a_server_that_is_slow_to_accept(pool, proxy, 
     proxy.connect_delay = 0.2
     pool(max_size=10, timeout=60.0, HOST=proxy.host, PORT=proxy.port)
     with observer.watching():
-        answers = map_each(lambda n: query("SELECT %s::int", n), range(500), limit=None)
+        answers = map_each(lambda n: query("SELECT %s", n), range(500), limit=None)
     assert answers == list(range(500))
     assert proxy.accepted == 10
     assert observer.most <= 10
@@ -322,63 +321,71 @@ def test_lending_can_be_turned_off(pool):
         gather(query)
 
 
-def in_atomic():
-    return transaction.atomic()
+@contextmanager
+def in_atomic(target):
+    with transaction.atomic():
+        yield
 
 
-class AutocommitOff:
-    def __enter__(self):
-        transaction.set_autocommit(False)
-
-    def __exit__(self, *error):
-        transaction.rollback()
+@contextmanager
+def autocommit_off(target):
+    transaction.set_autocommit(False)
+    try:
+        yield
+    finally:
         transaction.set_autocommit(True)
 
 
-class UnreadRows:
-    def __enter__(self):
-        self.cursor = connection.chunked_cursor()
-        self.cursor.execute("SELECT generate_series(1, 100000)")
-        self.cursor.fetchone()
+@contextmanager
+def unread_rows(target):
+    cursor = target.unread_rows()
+    try:
+        yield
+    finally:
+        cursor.close()
 
-    def __exit__(self, *error):
-        self.cursor.close()
+
+@contextmanager
+def kept(target):
+    with keep_lease():
+        yield
 
 
-@pytest.mark.parametrize("binding", [in_atomic, AutocommitOff, UnreadRows, keep_lease])
-def test_a_connection_that_something_depends_on_is_not_lent(pool, binding):
+@pytest.mark.filterwarnings("ignore:database 'default' is used by the child")
+@pytest.mark.parametrize("binding", [in_atomic, autocommit_off, unread_rows, kept])
+def test_a_connection_that_something_depends_on_is_not_lent(pool, target, binding):
     """Transactions, unread rows and keep_lease bind the connection to its greenlet."""
-    with binding():
-        mine = query("SELECT pg_backend_pid()")
-        (other,) = gather(lambda: query("SELECT pg_backend_pid()"))
+    mine = query(target.session)
+    with binding(target):
+        (other,) = gather(lambda: query(target.session))
         assert other != mine
-        assert query("SELECT pg_backend_pid()") == mine
+    assert query(target.session) == mine
     connection.close()
     until(lambda: statistics().in_use + statistics().discarding == 0, "given back")
 
 
-def test_a_kept_session_is_reset_before_the_next_holder(pool):
+def test_a_kept_session_is_reset_before_the_next_holder(pool, target):
     """What was changed inside keep_lease does not reach anybody else."""
     pool(max_size=1)
     with keep_lease():
-        query("SELECT set_config('my.setting', 'mine', false)")
+        query(target.change)
     connection.close()
     until(lambda: statistics().discarding == 0, "reset")
-    assert query("SELECT current_setting('my.setting', true)") in (None, "")
+    assert query(target.look) is None
 
 
-def test_offload_has_a_connection_of_its_own_and_gives_it_back(pool):
+def test_offload_has_a_connection_of_its_own_and_gives_it_back(pool, target):
     """A native thread never shares the session of its caller."""
     with transaction.atomic():
-        mine = query("SELECT pg_backend_pid()")
-        assert offload(query, "SELECT pg_backend_pid()") != mine
+        mine = query(target.session)
+        assert offload(query, target.session) != mine
         assert statistics().in_use == 1
 
 
 def test_many_offloaded_queries_share_the_pool(pool):
     """Threads wait in the same queue as greenlets."""
     pool(max_size=2)
-    answers = map_each(lambda n: offload(query, "SELECT %s::int", n), range(30), limit=None)
+    answers = map_each(lambda n: offload(query, "SELECT %s", n), range(30), limit=None)
     assert answers == list(range(30))
     until(lambda: statistics().in_use == 0, "given back")
     assert statistics().open <= 2

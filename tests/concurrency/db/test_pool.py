@@ -17,6 +17,9 @@ from concurrency import deadline, map_each
 from concurrency.db import pool_statistics, registry
 from concurrency.errors import DeadlineExceeded, PoolTimeout
 from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.targets import Target
+
+pytestmark = pytest.mark.targets("postgresql", "mariadb")
 
 
 def hold(go_on: Event, **_) -> gevent.Greenlet:
@@ -157,29 +160,29 @@ def test_an_error_of_connecting_reaches_the_caller(pool):
     assert query() == 1
 
 
-def test_a_terminated_session_is_noticed_before_it_is_lent(pool, observer):
+def test_a_terminated_session_is_noticed_before_it_is_lent(pool, target, observer):
     """After a restart of the server no query fails on an old connection."""
-    map_each(lambda _: query("SELECT pg_sleep(0.01)"), range(4), limit=4)
+    map_each(lambda _: query(target.sleep(0.01)), range(4), limit=4)
     assert statistics().idle == 4
     observer.terminate()
     until(lambda: observer.sessions() == 0)
     assert query() == 1
 
 
-def test_a_session_is_replaced_when_it_has_lived_long_enough(pool):
+def test_a_session_is_replaced_when_it_has_lived_long_enough(pool, target):
     """max_lifetime ends a connection between two leases."""
     pool(max_size=1, max_lifetime=0.01)
-    first = query("SELECT pg_backend_pid()")
+    first = query(target.session)
     connection.close()
     gevent.sleep(0.02)
-    assert query("SELECT pg_backend_pid()") != first
+    assert query(target.session) != first
 
 
 @pytest.mark.slow
-def test_idle_connections_are_closed_down_to_min_size(pool, observer):
+def test_idle_connections_are_closed_down_to_min_size(pool, target, observer):
     """max_idle shrinks a pool after a rush."""
     pool(max_size=4, min_size=1, max_idle=0.01)
-    map_each(lambda _: query("SELECT pg_sleep(0.02)"), range(4), limit=4)
+    map_each(lambda _: query(target.sleep(0.02)), range(4), limit=4)
     until(lambda: observer.sessions() == 1, "shrunk")
     assert statistics().open == 1
 
@@ -206,6 +209,7 @@ def test_the_session_is_set_up_once(pool):
     assert created == [1]
 
 
+@pytest.mark.targets("postgresql")  # Django sets none on others
 def test_another_time_zone_is_set_on_connections_that_were_open(pool):
     """A changed setting reaches sessions that were set up before."""
     query()
@@ -214,17 +218,17 @@ def test_another_time_zone_is_set_on_connections_that_were_open(pool):
     assert query("SHOW TIME ZONE") == "UTC"
 
 
-def test_another_database_under_the_same_alias_gets_another_pool(pool):
+def test_another_database_under_the_same_alias_gets_another_pool(pool, target):
     """As when a test database takes the place of the real one."""
-    assert query("SELECT current_database()") != "postgres"
+    assert query(target.database) == target.settings["NAME"]
     connection.close()
-    pool(max_size=1, NAME="postgres")
-    assert query("SELECT current_database()") == "postgres"
+    pool(max_size=1, NAME=target.other_database)
+    assert query(target.database) == target.other_database
 
 
-def test_closing_the_pool_ends_its_sessions(pool, observer):
+def test_closing_the_pool_ends_its_sessions(pool, target, observer):
     """Django closes the pool before it drops a database."""
-    map_each(lambda _: query("SELECT pg_sleep(0.01)"), range(3), limit=3)
+    map_each(lambda _: query(target.sleep(0.01)), range(3), limit=3)
     connection.close_pool()
     assert observer.sessions() == 0
     assert query() == 1
@@ -249,10 +253,10 @@ def test_closing_inside_atomic_does_not_use_another_connection(pool):
     assert query() == 1
 
 
-def test_statistics_add_up(pool):
+def test_statistics_add_up(pool, target):
     """open is in_use and idle together, and nothing exceeds max_size."""
     pool(max_size=3)
-    map_each(lambda _: query("SELECT pg_sleep(0.01)"), range(6), limit=None)
+    map_each(lambda _: query(target.sleep(0.01)), range(6), limit=None)
     query()
     numbers = statistics()
     assert numbers.open == numbers.in_use + numbers.idle == 3
@@ -260,11 +264,17 @@ def test_statistics_add_up(pool):
     assert set(pool_statistics()) == {"default"}
 
 
-def run(code: str, url: str, **environment: str) -> str:
-    """Run code in a process of its own, with Django set up on the session's database."""
+def run(code: str, target: Target, **environment: str) -> str:
+    """Run code in a process of its own, with Django set up on the target's database."""
+    start = (
+        "import concurrency.patch\n"
+        "from django.conf import settings\n"
+        f"settings.configure(DATABASES={{'default': {target.settings!r}}}, USE_TZ=True)\n"
+        "import django; django.setup()\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import concurrency.patch, django\n{code}"],
-        env={**os.environ, "DATABASE_URL": url, **environment},
+        [sys.executable, "-W", "error", "-c", start + code],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -274,22 +284,22 @@ def run(code: str, url: str, **environment: str) -> str:
 
 
 @pytest.mark.slow
-def test_an_unpatched_process_has_no_pool(postgres_url):
+def test_an_unpatched_process_has_no_pool(target):
     """There the backend is Django's own."""
-    code = "django.setup()\nfrom django.db import connection\nfrom concurrency.db import *\n"
+    code = "from django.db import connection\nfrom concurrency.db import *\n"
     code += "connection.ensure_connection(); print(pool_statistics(), connection.pool)\n"
     code += "connection.close(); print(connection.connection)"
-    assert run(code, postgres_url, CONCURRENCY_PATCH="0") == "{} None\nNone"
+    assert run(code, target, CONCURRENCY_PATCH="0") == "{} None\nNone"
 
 
 @pytest.mark.slow
-def test_a_child_of_fork_uses_sessions_of_its_own(postgres_url):
+def test_a_child_of_fork_uses_sessions_of_its_own(target):
     """Parent and children query at the same time and each gets its own answers."""
     code = (
-        "django.setup()\nimport os, gevent\nfrom django.db import connection\n"
+        "import os, gevent\nfrom django.db import connection\n"
         "def pid():\n"
         "    with connection.cursor() as c:\n"
-        "        c.execute('SELECT pg_backend_pid()'); return c.fetchone()[0]\n"
+        f"        c.execute({target.session!r}); return c.fetchone()[0]\n"
         "seen = {pid()}\n"
         "for _ in range(3):\n"
         "    r, w = os.pipe()\n"
@@ -298,4 +308,4 @@ def test_a_child_of_fork_uses_sessions_of_its_own(postgres_url):
         "    gevent.os.waitpid(child, 0); os.close(w); seen.add(int(os.read(r, 99))); os.close(r)\n"
         "seen.add(pid())\nprint(len(seen)); connection.close()"
     )
-    assert run(code, postgres_url) == "4"
+    assert run(code, target) == "4"

@@ -1,0 +1,219 @@
+"""The databases on which the suite of the pool runs, as far as they differ for it.
+
+A test that is about one of them alone says so with ``@pytest.mark.targets("name")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
+
+import gevent
+import psycopg2
+from django.db import connection
+from gevent.event import Event
+from psycopg2.extras import NamedTupleCursor
+from pymysql.cursors import SSCursor
+
+from tests.mariadb import MariaDB
+
+NAME = "pool-under-test"
+
+_SCRATCH = "CREATE TABLE IF NOT EXISTS scratch (id int)"
+
+
+class Observer:
+    """Asks a server about the sessions of the pool under test."""
+
+    most = 0
+
+    def sessions(self) -> int:
+        """Return how many sessions the pool has on the server."""
+        raise NotImplementedError
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Ask again and again how many sessions there are; ``most`` is the answer."""
+        self.most = 0
+        enough = Event()
+
+        def watch() -> None:
+            while not enough.is_set():
+                self.most = max(self.most, self.sessions())
+                gevent.sleep(0)
+
+        watcher = gevent.spawn(watch)
+        try:
+            yield
+        finally:
+            enough.set()
+            watcher.join()
+
+
+class PostgreSQLObserver(Observer):
+    """Looks into ``pg_stat_activity``."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg2.connect(url, application_name="observer")
+        self._connection.autocommit = True
+        self.ask(_SCRATCH)
+
+    def ask(self, sql: str, *params: object) -> Any:
+        with self._connection.cursor(cursor_factory=NamedTupleCursor) as cursor:
+            cursor.execute(sql, params)
+            return cursor.fetchall() if cursor.description else None
+
+    def sessions(self, condition: str = "true") -> int:
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND "
+        return self.ask(sql + condition, NAME)[0].count
+
+    def running(self, text: str = "") -> int:
+        """Return how many statements that contain a text are executed."""
+        return self.sessions(f"state = 'active' AND query LIKE '%%{text}%%'")
+
+    def in_transaction(self) -> int:
+        """Return how many sessions have a transaction open and do nothing."""
+        return self.sessions("state LIKE 'idle in%%'")
+
+    def terminate(self) -> None:
+        """End all sessions of the pool, as a restart of the server would."""
+        self.ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
+            NAME,
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class PostgreSQL:
+    """PostgreSQL, with the driver that Django has picked."""
+
+    name = "postgresql"
+    observer = PostgreSQLObserver
+
+    session = "SELECT pg_backend_pid()"
+    database = "SELECT current_database()"
+    other_database = "postgres"
+    open_cursors = "SELECT count(*) FROM pg_cursors"
+    change = "SELECT set_config('my.setting', 'mine', false)"
+    look = "SELECT nullif(current_setting('my.setting', true), '')"
+
+    def __init__(self, url: str) -> None:
+        self.where = url
+        parts = urlsplit(url)
+        self.host, self.port = parts.hostname, parts.port
+        self.settings = {
+            "ENGINE": "concurrency.db.backends.postgresql",
+            "NAME": parts.path[1:],
+            "USER": parts.username,
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": parts.hostname,
+            "PORT": parts.port,
+            "OPTIONS": {"application_name": NAME},
+        }
+
+    def sleep(self, seconds: float, result: str = "1") -> str:
+        """Return a statement that takes some seconds and returns something."""
+        return f"SELECT {result} FROM pg_sleep({seconds})"  # noqa: S608 - of the tests themselves
+
+    def session_after(self, seconds: float) -> str:
+        """Return a statement that tells its session after some seconds."""
+        return self.sleep(seconds, "pg_backend_pid()")
+
+    def unread_rows(self) -> Any:
+        """Return a cursor with rows that were not read."""
+        cursor = connection.chunked_cursor()
+        cursor.execute("SELECT generate_series(1, 100000)")
+        cursor.fetchone()
+        return cursor
+
+
+class MariaDBObserver(Observer):
+    """Looks into the list of processes, as root."""
+
+    def __init__(self, server: MariaDB) -> None:
+        self._connection = server.root()
+        self._user = server.user
+        self.ask(f"USE {server.databases[0]}")
+        self.ask(_SCRATCH)
+
+    def ask(self, sql: str, *params: object) -> Any:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return cursor.fetchall()
+
+    def sessions(self, condition: str = "db IS NOT NULL") -> int:
+        # The one that stops statements uses no database: it is counted apart.
+        sql = "SELECT count(*) FROM information_schema.processlist WHERE user = %s AND "
+        return self.ask(sql + condition, self._user)[0][0]
+
+    def controls(self) -> int:
+        """Return how many sessions there are that stop statements."""
+        return self.sessions("db IS NULL")
+
+    def running(self, text: str = "") -> int:
+        """Return how many statements that contain a text are executed."""
+        return self.sessions(f"command = 'Query' AND info LIKE '%%{text}%%'")
+
+    def in_transaction(self) -> int:
+        """Return how many sessions have a transaction open and do nothing."""
+        return self.sessions(
+            "command = 'Sleep' AND id IN "
+            "(SELECT trx_mysql_thread_id FROM information_schema.innodb_trx)"
+        )
+
+    def terminate(self) -> None:
+        """End all sessions of the pool, as a restart of the server would."""
+        self.ask(f"KILL USER '{self._user}'@'%%'")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class MariaDBTarget:
+    """MariaDB with PyMySQL."""
+
+    name = "mariadb"
+    observer = MariaDBObserver
+
+    session = "SELECT CONNECTION_ID()"
+    database = "SELECT DATABASE()"
+    other_database: ClassVar[str] = MariaDB.databases[1]
+    open_cursors = "SELECT 0"  # it has none that outlive a statement
+    change = "SELECT GET_LOCK('mine', 0)"
+    look = "SELECT IS_USED_LOCK('mine')"
+
+    def __init__(self, server: MariaDB) -> None:
+        self.where = server
+        self.host, self.port = server.host, server.port
+        self.settings = {
+            "ENGINE": "concurrency.db.backends.mysql",
+            "NAME": server.databases[0],
+            "USER": server.user,
+            "PASSWORD": server.password,
+            "HOST": server.host,
+            "PORT": server.port,
+            "OPTIONS": {},
+        }
+
+    def sleep(self, seconds: float, result: str = "1") -> str:
+        """Return a statement that takes some seconds and returns something."""
+        return f"SELECT {result} + 0 * SLEEP({seconds})"
+
+    def session_after(self, seconds: float) -> str:
+        """Return a statement that tells its session after some seconds."""
+        return self.sleep(seconds, "CONNECTION_ID()")
+
+    def unread_rows(self) -> Any:
+        """Return a cursor with rows that were not read."""
+        connection.ensure_connection()
+        cursor = connection.connection.cursor(SSCursor)
+        cursor.execute("SELECT seq FROM seq_1_to_5000")
+        cursor.fetchone()
+        return cursor
+
+
+Target = PostgreSQL | MariaDBTarget
