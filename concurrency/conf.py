@@ -42,32 +42,23 @@ class Options:
 class _Conf:
     """Reads ``settings.CONCURRENCY`` once, and again after it has changed."""
 
-    def __init__(self) -> None:
-        self._options: Options | None = None
-
     def __getattr__(self, name: str) -> Any:
+        # Only reached while the options are not among the attributes.
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self.options(), name)
-
-    def options(self) -> Options:
-        """Return the merged options; the defaults while Django is not configured."""
-        if self._options is None:
-            given = _given()
-            if given is None:
-                return Options()
-            known = {field.name for field in fields(Options)}
-            wrong = {name for name, _ in problems()}
-            self._options = Options(
-                **{k: v for k, v in given.items() if k in known and k not in wrong}
-            )
-            _watch_settings()
-        return self._options
+        given = _given()
+        if given is None:
+            return getattr(Options(), name)
+        wrong = {key for key, _ in problems()}
+        options = Options(**{key: value for key, value in given.items() if key not in wrong})
+        vars(self).update({field.name: getattr(options, field.name) for field in fields(options)})
+        _watch_settings()
+        return vars(self)[name]
 
     def forget(self, **kwargs: Any) -> None:
         """Read the settings anew at the next use; receiver of ``setting_changed``."""
         if kwargs.get("setting") == "CONCURRENCY":
-            self._options = None
+            vars(self).clear()
 
 
 def _given() -> dict[str, Any] | None:

@@ -60,6 +60,8 @@ def make_clean(driver: Driver, connection: PooledConnection) -> bool:
     """Stop what runs on a connection, roll back, reset; return whether it worked."""
     if driver.is_closed(connection.raw):
         return False
+    if driver.attributes(connection.raw) != connection.attributes:
+        return False  # there is no general way back
     try:
         with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
             if not driver.is_clean(connection.raw):

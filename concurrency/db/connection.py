@@ -61,11 +61,11 @@ class PooledConnection:
 
     def has_open_cursors(self) -> bool:
         """Return whether a cursor on the server has rows that were not read."""
-        return bool(self.cursors) and any(not cursor.closed for cursor in self.cursors)
+        return any(not cursor.closed for cursor in self.cursors)
 
     def needs_reset(self) -> bool:
         """Return whether the session is not as the next holder expects it."""
-        return self.tainted or self.has_open_cursors()
+        return self.tainted or (bool(self.cursors) and self.has_open_cursors())
 
 
 class Lease:

@@ -36,6 +36,10 @@ home_hub = get_hub()
 # A dead owner without a link to its death is noticed within this many seconds.
 _REAP_INTERVAL = 1.0
 
+# A connection that was in use this many seconds ago is lent without a look at its
+# socket: a server that has ended it since then would have hit a statement as well.
+_JUST_USED = 0.001
+
 # For servers that accept a connection and never answer; seconds.
 _CONNECT_LIMIT = 10.0
 
@@ -95,9 +99,10 @@ class Pool:
         try:
             while True:
                 self._obtain(lease)
-                if self._is_usable(lease):
-                    self._watch_owners()
-                    lease.since = time.monotonic()
+                lease.since = now = time.monotonic()
+                if self._is_usable(lease, now):
+                    if self._reaper is None:
+                        self._watch_owners()
                     return lease
                 self.give_back(lease, fit=False)
         except BaseException:
@@ -133,13 +138,12 @@ class Pool:
         if waiter.error is not None:
             raise waiter.error
 
-    def _is_usable(self, lease: Lease) -> bool:
+    def _is_usable(self, lease: Lease, now: float) -> bool:
         connection = lease.connection
-        return (
-            connection is not None
-            and self._slots.is_current(connection)
-            and cleaning.is_alive(self._driver, connection.raw)
-        )
+        if connection is None or not self._slots.is_current(connection, now):
+            return False
+        just_used = now - connection.idle_since < _JUST_USED
+        return just_used or cleaning.is_alive(self._driver, connection.raw)
 
     def give_back(self, lease: Lease, *, fit: bool = True) -> None:
         """End a lease. Never waits, so that it may be called in the hub.
@@ -154,11 +158,13 @@ class Pool:
         connection = lease.connection
         if connection is None:
             return
-        fit = fit and (
-            self._driver.is_closed(connection.raw)
-            or self._driver.attributes(connection.raw) == connection.attributes
+        raw = connection.raw
+        clean = (
+            fit
+            and self._driver.is_clean(raw)
+            and not connection.needs_reset()
+            and self._driver.attributes(raw) == connection.attributes
         )
-        clean = fit and not connection.needs_reset() and self._driver.is_clean(connection.raw)
         unfit = self._slots.give_back(lease, fit=clean)
         if unfit is not None:
             self._in_pool_greenlet(self._clean if fit else self._close, unfit)
@@ -266,7 +272,7 @@ class Pool:
                 return
 
     def _watch_owners(self) -> None:
-        if self._reaper is None and get_hub() is home_hub:
+        if get_hub() is home_hub:
             self._reaper = home_hub.loop.timer(_REAP_INTERVAL, _REAP_INTERVAL, ref=False)
             self._reaper.start(self._reap_in_hub)
 

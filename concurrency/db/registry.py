@@ -23,6 +23,11 @@ _pools: dict[str, Pool] = {}
 _inherited: list[dict[str, Pool]] = []
 
 
+def find(alias: str) -> Pool | None:
+    """Return the pool of an alias, if it has one."""
+    return _pools.get(alias)
+
+
 def pool_for(alias: str, make: Callable[[], Pool]) -> Pool:
     """Return the pool of an alias, made when it is asked for the first time."""
     pool = _pools.get(alias)

@@ -104,22 +104,27 @@ class Slots:
             self._discarding += 1
             return connection
 
-    def is_current(self, connection: PooledConnection) -> bool:
-        """Return whether a connection is young enough to be used."""
-        return connection.generation == self.generation and time.monotonic() < connection.expires
+    def is_current(self, connection: PooledConnection, now: float) -> bool:
+        """Return whether a connection is young enough to be used.
+
+        Args:
+            connection: the one that is asked about.
+            now: the time, on the monotonic clock.
+        """
+        return connection.generation == self.generation and now < connection.expires
 
     def is_wanted(self, connection: PooledConnection) -> bool:
         """Return whether it is worth cleaning a connection."""
-        return self.is_current(connection) and not self._closed
+        return self.is_current(connection, time.monotonic()) and not self._closed
 
     def _put(self, connection: PooledConnection) -> bool:
         """Hand a fit connection to the first waiter, or keep it; under the lock.
 
         Returns False when it has to be closed instead.
         """
-        if not self.is_current(connection):
+        connection.idle_since = now = time.monotonic()
+        if not self.is_current(connection, now):
             return False
-        connection.idle_since = time.monotonic()
         connection.cursors.clear()  # none of them is open
         if self._waiters:
             waiter = self._waiters.popleft()

@@ -82,7 +82,11 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         if self._kept or pool.options.reset == "always":
             pooled.tainted = True
         self.adopt(pool.template)
-        self.set_autocommit(self.settings_dict["AUTOCOMMIT"])
+        autocommit = self.settings_dict["AUTOCOMMIT"]
+        if self.session_autocommit() == autocommit:
+            self.autocommit = autocommit
+        else:
+            self.set_autocommit(autocommit)
         if pooled.configured:
             self.refresh_session()
         else:
@@ -100,11 +104,15 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
     def adopt(self, template: Any) -> None:
         """Take over what Django's ``get_new_connection`` sets on the wrapper."""
 
+    def session_autocommit(self) -> bool | None:
+        """Return whether the leased session is in autocommit, None if it is not known."""
+        return None
+
     def refresh_session(self) -> None:
         """Bring a session that was set up before in line with settings, if they changed."""
 
     def _pool(self) -> Pool:
-        pool = registry.pool_for(self.alias, self._make_pool)
+        pool = registry.find(self.alias) or registry.pool_for(self.alias, self._make_pool)
         if pool.template.fingerprint() != self.fingerprint():
             # Another database under the same alias, as when test databases are made.
             registry.forget(self.alias)
@@ -217,7 +225,8 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         if not self._uses_pool:
             super().close_if_unusable_or_obsolete()
         elif not self.in_atomic_block:
-            self.close()
+            self.run_on_commit = []
+            self._release()
 
     def close_if_health_check_failed(self) -> None:
         """Do nothing for a lease: the pool has looked at the connection."""

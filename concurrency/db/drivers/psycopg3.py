@@ -111,7 +111,7 @@ class Psycopg3:
 
     def attributes(self, raw: Any) -> Any:
         # They become part of the next BEGIN.
-        return raw.isolation_level, raw.read_only, raw.deferrable, raw.prepare_threshold
+        return raw.isolation_level, raw.read_only, raw.deferrable
 
     def clean(self, raw: Any, seconds: float) -> None:
         if raw.pgconn.transaction_status == TransactionStatus.ACTIVE:

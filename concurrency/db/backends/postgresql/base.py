@@ -59,9 +59,9 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
                 self.connection.commit()
             self.connection.time_zone = self.timezone_name
 
-    def _set_autocommit(self, autocommit: bool) -> None:
-        if self.connection.autocommit != autocommit:
-            super()._set_autocommit(autocommit)
+    def session_autocommit(self) -> bool | None:
+        """Return whether the leased session is in autocommit; the driver knows."""
+        return bool(self.connection.autocommit)
 
     def create_cursor(self, name: str | None = None) -> Any:
         """Return a cursor; those on the server are remembered, as they bind the session."""

@@ -1,0 +1,99 @@
+"""One way of having connections under gevent, measured in a process of its own.
+
+Called by ``bench.lease``; prints one number on standard output.
+"""
+
+from __future__ import annotations
+
+import concurrency.patch  # isort: skip  # noqa: F401
+
+import os
+import sys
+from time import perf_counter
+
+import gevent
+from django.conf import settings
+
+__all__ = ["PEERS"]
+
+ADDRESS = os.environ.get("DATABASE_URL", "")
+POOL = 10
+CLIENTS = 50
+
+OURS = "concurrency.db.backends.postgresql"
+STOCK = "django.db.backends.postgresql"
+GEVENTPOOL = "django_db_geventpool.backends.postgresql_psycopg3"
+
+#: Name, engine, and what each is told about its connections.
+PEERS: dict[str, tuple[str, dict[str, object]]] = {
+    "kept": (OURS, {"pool": {"max_size": POOL, "timeout": 60.0}}),
+    "ours": (OURS, {"pool": {"max_size": POOL, "timeout": 60.0}}),
+    "django": (STOCK, {"pool": {"max_size": POOL, "timeout": 60.0}}),
+    "geventpool": (GEVENTPOOL, {"MAX_CONNS": POOL, "REUSE_CONNS": POOL}),
+}
+
+
+def configure(engine: str, options: dict[str, object]) -> None:
+    """Set Django up with one database."""
+    import django
+    from environ import Env
+
+    database = dict(Env.db_url_config(ADDRESS), ENGINE=engine, OPTIONS=options, CONN_MAX_AGE=0)
+    settings.configure(
+        DATABASES={"default": database},
+        INSTALLED_APPS=["django.contrib.contenttypes"],
+        USE_TZ=True,
+    )
+    django.setup()
+
+
+def query() -> None:
+    """Run a short query of the ORM, as a view would."""
+    from django.contrib.contenttypes.models import ContentType
+
+    ContentType.objects.filter(model="lease").first()
+
+
+def seconds_for_one(rounds: int, *, keep: bool) -> float:
+    """Return the seconds a query takes a single client, with its lease or without."""
+    from django.db import connection
+
+    query()
+    start = perf_counter()
+    for _ in range(rounds):
+        query()
+        if not keep:
+            connection.close_if_unusable_or_obsolete()  # as Django does at a request's end
+    return (perf_counter() - start) / rounds
+
+
+def queries_of_many(duration: float) -> float:
+    """Return the queries a second of many clients that share the pool."""
+    from django.db import connection
+
+    end = perf_counter() + duration
+    done = 0
+
+    def client() -> None:
+        nonlocal done
+        while perf_counter() < end:
+            query()
+            connection.close_if_unusable_or_obsolete()
+            done += 1
+
+    start = perf_counter()
+    gevent.joinall([gevent.spawn(client) for _ in range(CLIENTS)], raise_error=True)
+    return done / (perf_counter() - start)
+
+
+def main(peer: str, what: str, amount: str) -> None:
+    """Measure one peer."""
+    configure(*PEERS[peer])
+    if what == "one":
+        print(seconds_for_one(int(amount), keep=peer == "kept"))  # noqa: T201
+    else:
+        print(queries_of_many(float(amount)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
