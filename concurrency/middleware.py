@@ -1,20 +1,20 @@
-"""``ConcurrencyMiddleware``: a deadline for each request.
+"""``ConcurrencyMiddleware``: a deadline for each request, and streams that hold nothing.
 
 It comes first in ``MIDDLEWARE``, so that it is around all that a request does. It
-knows deadlines and nothing of databases: those end their work because they wait
-in its block.
+knows nothing of databases: those end their work because they wait in its block, and
+give back what is idle when they are told that somebody waits.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 
 from concurrency.conf import conf
-from concurrency.context import activity
+from concurrency.context import activity, before_wait, run_hooks
 from concurrency.deadlines import deadline
 from concurrency.errors import DeadlineExceeded
 from concurrency.http import TIMEOUT_HEADER
@@ -46,7 +46,8 @@ class ConcurrencyMiddleware:
 
     The limit is ``CONCURRENCY["REQUEST_DEADLINE"]``, or that of the view's
     ``request_deadline``, shortened by the header ``X-Request-Timeout-Ms``. It ends
-    with the response: a stream that is sent afterwards has none.
+    with the response: a stream that is sent afterwards has none. Between the chunks of
+    a stream its idle database connection is lent to others.
     """
 
     sync_capable = True
@@ -64,11 +65,14 @@ class ConcurrencyMiddleware:
         try:
             with deadline(asked), deadline(conf.REQUEST_DEADLINE) as limit:
                 request.concurrency_limit = limit
-                return self._get_response(request)
+                response = self._get_response(request)
         except DeadlineExceeded as error:
             return _timed_out(error)
         finally:
             activity.reset(token)
+        if response.streaming and not response.is_async:
+            response.streaming_content = _lending(response.streaming_content)
+        return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
         """Take the view's own limit, if it has one."""
@@ -79,6 +83,13 @@ class ConcurrencyMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer 504 when a view lets a ``DeadlineExceeded`` of its own pass."""
         return _timed_out(error) if isinstance(error, DeadlineExceeded) else None
+
+
+def _lending(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Give idle connections back while a chunk is sent and until the next is asked for."""
+    for chunk in chunks:
+        run_hooks(before_wait)
+        yield chunk
 
 
 def _asked_for(request: HttpRequest) -> float:

@@ -1,0 +1,3 @@
+"""The deadline of a request, through Django's handler and a real database."""
+
+from __future__ import annotations
