@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_NEEDED = {"redis": "redis-server", "browser": "chromium", "mariadb": "mariadbd"}
+_NEEDED = {
+    "redis": "redis-server",
+    "browser": "chromium",
+    "mariadb": "mariadbd",
+    "openssl": "openssl",
+}
 
 
 def _localdb(verb: str, home: str) -> str:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +34,10 @@ _OPTIONS = [
 class MariaDB:
     """A server, with an ordinary user who may use two databases.
 
+    Args:
+        files: options that name files, which the server may not be able to reach where
+            they are.
+
     Attributes:
         host: where it listens.
         port: its port.
@@ -46,13 +51,18 @@ class MariaDB:
     password = "nothing secret"
     databases = ("main", "other")
 
-    def __init__(self) -> None:
+    def __init__(self, files: Mapping[str, Path] | None = None) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="mariadb-tests-"))
         self._as = []
         if os.geteuid() == 0:  # which it refuses to be
             account = pwd.getpwnam("mysql")
             os.chown(self._home, account.pw_uid, account.pw_gid)
             self._as = ["--user=mysql"]
+        self._files = []
+        for option, path in (files or {}).items():
+            copy = Path(shutil.copy(path, self._home))
+            copy.chmod(0o644)
+            self._files.append(f"{option}={copy}")
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -93,6 +103,7 @@ class MariaDB:
             f"--pid-file={self._home / 'pid'}",
             f"--port={self.port}",
             *_OPTIONS,
+            *self._files,
         ]
         with log.open("ab") as out:
             self._process = subprocess.Popen(

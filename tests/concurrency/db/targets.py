@@ -154,6 +154,10 @@ class MariaDBObserver(Observer):
         """Return how many sessions there are that stop statements."""
         return self.sessions("db IS NULL")
 
+    def kills(self) -> int:
+        """Return how often anybody has said KILL."""
+        return int(self.ask("SHOW GLOBAL STATUS LIKE 'Com_kill'")[0][1])
+
     def running(self, text: str = "") -> int:
         """Return how many statements that contain a text are executed."""
         return self.sessions(f"command = 'Query' AND info LIKE '%%{text}%%'")
