@@ -32,6 +32,11 @@ _MYSQL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_SQLITE = re.compile(
+    rf"{_START}(?:PRAGMA\s+[\w.]+\s*=|(?:ATTACH|DETACH|CREATE\s+TEMP(?:ORARY)?)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 @lru_cache(maxsize=2048)
 def changes_postgresql(sql: str) -> bool:
@@ -43,3 +48,9 @@ def changes_postgresql(sql: str) -> bool:
 def changes_mysql(sql: str) -> bool:
     """Return whether a statement changes a session of MySQL or MariaDB."""
     return _MYSQL.search(sql) is not None
+
+
+@lru_cache(maxsize=2048)
+def changes_sqlite(sql: str) -> bool:
+    """Return whether a statement changes a session of SQLite."""
+    return _SQLITE.search(sql) is not None

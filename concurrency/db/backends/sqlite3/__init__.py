@@ -1,0 +1,1 @@
+"""SQLite: statements in native threads, writers in a queue."""

@@ -1,0 +1,108 @@
+"""Django's SQLite backend with pooled connections that do not block the hub."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.sqlite3 import base
+
+from concurrency._lateness import is_patched
+from concurrency.db import sessions
+from concurrency.db.backends.sqlite3 import memory
+from concurrency.db.backends.sqlite3.creation import DatabaseCreation
+from concurrency.db.drivers import sqlite
+from concurrency.db.native import NativeThread
+from concurrency.db.wrapper import PooledDatabaseWrapper
+
+
+class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ignore[misc]
+    """SQLite with connections from a pool; see ``docs/sqlite.md``."""
+
+    driver = sqlite.SQLite()
+    creation_class = DatabaseCreation
+
+    # Opening
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return Django's parameters; transactions begin IMMEDIATE unless told otherwise."""
+        params = super().get_connection_params()
+        if is_patched():
+            if "transaction_mode" not in self.settings_dict["OPTIONS"]:
+                # One that begins to write later fails if somebody else has written.
+                self.transaction_mode = "IMMEDIATE"
+            if memory.is_in_memory(params["database"]):
+                params["database"] = memory.shared_name(params["database"], self.alias)
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Open a connection in the native thread that it will use."""
+        if not is_patched():
+            return super().get_new_connection(conn_params)
+        in_memory = memory.is_in_memory(conn_params["database"])
+        if in_memory:
+            memory.keep(conn_params["database"])
+        asks_for_mode = any("journal_mode" in each.lower() for each in self.init_commands)
+        thread = NativeThread()
+        factory = functools.partial(sqlite.Connection, thread=thread)
+        connect = functools.partial(super().get_new_connection, {**conn_params, "factory": factory})
+
+        def open_in_thread() -> Any:
+            connection = connect()
+            if not in_memory and not asks_for_mode:
+                connection.use_wal()
+            return connection
+
+        try:
+            return thread.run(open_in_thread)
+        except BaseException:
+            thread.end()
+            raise
+
+    def adopt(self, template: Any) -> None:
+        """Know how transactions begin: a matter of the wrapper, not of the connection."""
+        self.get_connection_params()
+
+    def changes_session(self, sql: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        return sessions.changes_sqlite(sql)
+
+    # Closing
+
+    def close(self) -> None:
+        """Give the lease back, also of a database in memory, which somebody else keeps.
+
+        Inside ``atomic`` a database in memory ignores it, as it does in Django.
+        """
+        if not self._uses_pool:
+            super().close()
+        elif not (self.in_atomic_block and self.is_in_memory_db()):
+            BaseDatabaseWrapper.close(self)
+
+    # Transactions
+
+    def _has_lost_transaction(self) -> bool:
+        return self._lease is not None and self.connection.has_lost_transaction
+
+    def validate_no_broken_transaction(self) -> None:
+        """Refuse statements in a transaction that SQLite has rolled back on its own.
+
+        They would be committed one by one.
+        """
+        if self.in_atomic_block and self._has_lost_transaction():
+            self.needs_rollback = True
+        super().validate_no_broken_transaction()
+
+    def _commit(self) -> None:
+        if self._has_lost_transaction():
+            raise OperationalError(
+                "SQLite has rolled the transaction back when a statement in it was "
+                "stopped or failed: nothing of it is kept"
+            )
+        super()._commit()
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        if (self.connection.isolation_level is None) is not autocommit:
+            super()._set_autocommit(autocommit)

@@ -1,0 +1,48 @@
+"""Test databases of SQLite, whose files the pool must have let go of."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+from django.db.backends.sqlite3 import creation
+
+from concurrency.db.backends.sqlite3 import memory
+from concurrency.db.cleaning import KILL_BUDGET
+from concurrency.db.registry import pool_statistics
+
+
+class DatabaseCreation(creation.DatabaseCreation):  # type: ignore[misc]
+    """Django's, with the pool closed before a file is copied or removed."""
+
+    def _let_go(self) -> None:
+        """Close the connections of this process, as far as nobody uses them."""
+        self.connection.close()
+        end = time.monotonic() + KILL_BUDGET
+        while self._is_cleaning() and time.monotonic() < end:
+            gevent.sleep(0.002)
+        self.connection.close_pool()
+
+    def _is_cleaning(self) -> bool:
+        pool = pool_statistics().get(self.connection.alias)
+        return pool is not None and pool.discarding > 0
+
+    def _create_test_db(self, verbosity: int, autoclobber: bool, keepdb: bool = False) -> Any:
+        self._let_go()
+        return super()._create_test_db(verbosity, autoclobber, keepdb)
+
+    def _clone_test_db(self, suffix: str, verbosity: int, keepdb: bool = False) -> None:
+        # The last connection that is closed writes its log into the file.
+        self._let_go()
+        super()._clone_test_db(suffix, verbosity, keepdb)
+
+    def _destroy_test_db(self, test_database_name: Any, verbosity: int) -> None:
+        self._let_go()
+        super()._destroy_test_db(test_database_name, verbosity)
+        if memory.is_in_memory(test_database_name):
+            memory.drop(memory.shared_name(test_database_name, self.connection.alias))
+            return
+        for companion in ("-wal", "-shm"):
+            Path(f"{test_database_name}{companion}").unlink(missing_ok=True)

@@ -1,0 +1,303 @@
+"""SQLite: statements run in a native thread of their connection, writers queue.
+
+A statement and its first rows take one hop to the thread and back. Whoever is
+killed meanwhile has the statement interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from concurrency.db.cleaning import KILL_BUDGET
+from concurrency.db.drivers.sqlite import files, patience, text
+from concurrency.db.drivers.sqlite.cursor import Cursor, green_cursor
+from concurrency.db.drivers.sqlite.patience import SLICE
+from concurrency.db.native import NativeThread
+from concurrency.db.turns import Turn
+
+T = TypeVar("T")
+
+logger = logging.getLogger("concurrency.db")
+
+# Seconds that a write inside a transaction gets to end before it is interrupted,
+# because SQLite answers that by rolling back the whole transaction.
+_WRITE_GRACE = 0.1
+
+_isolation_level: Any = sqlite3.Connection.__dict__["isolation_level"]
+
+
+class Connection(sqlite3.Connection):
+    """A connection whose statements run in a native thread of its own.
+
+    Args:
+        database: a file or a URI.
+        thread: where everything runs that may wait for a disk, a lock or a function.
+        timeout: seconds to wait for other writers.
+    """
+
+    # For one that could not be opened.
+    is_closed = True
+    _is_open = False
+    #: Whether SQLite has rolled back a transaction on its own.
+    has_lost_transaction = False
+
+    def __init__(
+        self, database: Any, *, thread: NativeThread, timeout: float = 5.0, **options: Any
+    ) -> None:
+        self._thread = thread
+        self._timeout = timeout
+        self._path = files.path_of(database)
+        self._turn = Turn(files.turns_of(database))
+        self._unread: weakref.WeakSet[Cursor] = weakref.WeakSet()
+        super().__init__(database, timeout=min(timeout, SLICE), **options)
+        self.is_closed = False
+        self._is_open = True
+        self._file = files.identity(self._path)
+
+    # Statements
+
+    def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
+        """Return a cursor of the given class, whose statements run in the thread."""
+        return super().cursor(green_cursor(factory))
+
+    def execute(self, *args: Any) -> Any:
+        """Execute a statement on a cursor of its own; sqlite3's method would do so here."""
+        return self.cursor().execute(*args)
+
+    def executemany(self, *args: Any) -> Any:
+        """Execute a statement once for each set of parameters, on a cursor of its own."""
+        return self.cursor().executemany(*args)
+
+    def executescript(self, *args: Any) -> Any:
+        """Execute several statements on a cursor of its own."""
+        return self.cursor().executescript(*args)
+
+    def perform(self, sql: str, work: Callable[[], T], *, patiently: bool = True) -> T:
+        """Execute a statement by calling ``work`` in the thread.
+
+        Args:
+            sql: the statement; empty for what only reads on.
+            work: executes it.
+            patiently: whether to try again while others have the lock.
+
+        Raises:
+            sqlite3.OperationalError: others were writing for too long.
+            BaseException: what ``work`` raised, or what the greenlet was killed with.
+        """
+        if self._thread.is_current():
+            return work()
+        writes, ends = text.writes(sql), text.ends_transaction(sql)
+        return self._perform(work, writes=writes, ends=ends, patiently=patiently)
+
+    def perform_script(self, work: Callable[[], T]) -> T:
+        """Execute statements of which nothing is known by calling ``work`` in the thread."""
+        if self._thread.is_current():
+            return work()
+        return self._perform(work, writes=True, ends=True, patiently=False)
+
+    def _perform(self, work: Callable[[], T], *, writes: bool, ends: bool, patiently: bool) -> T:
+        if writes:
+            self._take_turn()
+        inside = self._is_inside()
+
+        def call() -> T:
+            succeeded = False
+            try:
+                answer = self._patiently(work) if patiently else work()
+                succeeded = True
+                return answer
+            finally:
+                if inside and not self.in_transaction and not (ends and succeeded):
+                    self.has_lost_transaction = True
+
+        try:
+            return self.in_thread(call, grace=_WRITE_GRACE if writes and inside else 0.0)
+        except BaseException:
+            self._settle()
+            raise
+
+    def in_thread(self, call: Callable[[], T], *, grace: float = 0.0) -> T:
+        """Return what ``call()`` returns in the thread of this connection."""
+        if self._thread.is_current():
+            return call()
+        if self.is_closed:
+            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+        return self._thread.run(call, self, grace=grace, budget=KILL_BUDGET)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        return patience.patiently(work, self._timeout, self._thread.is_stopped)
+
+    # Turns
+
+    def _take_turn(self) -> None:
+        if not self._turn.take(self._timeout):
+            raise sqlite3.OperationalError(
+                f"database is locked: no turn to write after {self._timeout:g} s; "
+                f"{self._turn.describe()}. Make transactions shorter, or raise "
+                f"OPTIONS['timeout']."
+            )
+
+    def _settle(self) -> None:
+        """Give the turn on if nothing depends on it any more."""
+        if self._turn.is_held and not self._thread.is_busy() and not self._is_inside():
+            self._turn.give_on()
+
+    def _is_inside(self) -> bool:
+        return self._is_open and self.in_transaction
+
+    # What the thread asks for
+
+    def call_ended(self, stopped: bool) -> None:
+        """Put the connection in order after a call; in the thread."""
+        if stopped:
+            # SQLite goes on interrupting until no statement is open on the connection.
+            self.close_unread()
+        if self._turn.is_held and not self._is_inside():
+            self._turn.give_on()
+
+    def note_unread(self, cursor: Cursor, unread: bool) -> None:
+        """Remember which cursors may have more rows."""
+        if unread:
+            self._unread.add(cursor)
+        else:
+            self._unread.discard(cursor)
+
+    def close_unread(self) -> None:
+        """Close the cursors that have more rows; in the thread."""
+        for cursor in list(self._unread):
+            cursor.close()
+
+    def close_later(self, cursor: Cursor) -> None:
+        """Close a cursor that is garbage; never waits."""
+        if not self.is_closed:
+            self._thread.post(cursor.close)
+
+    # Transactions
+
+    def commit(self) -> None:
+        """Commit; nothing to do, and no hop, outside a transaction."""
+        if self._thread.is_busy() or self.in_transaction:
+            self.perform("COMMIT", super().commit)
+
+    def rollback(self) -> None:
+        """Roll back; nothing to do, and no hop, outside a transaction."""
+        if self._thread.is_busy() or self.in_transaction:
+            self.perform("ROLLBACK", super().rollback)
+        self.has_lost_transaction = False
+
+    @property
+    def isolation_level(self) -> Any:
+        """Return the kind of transaction that sqlite3 begins on its own, None for none."""
+        return super().isolation_level
+
+    @isolation_level.setter
+    def isolation_level(self, level: Any) -> None:
+        # sqlite3 commits when it becomes None.
+        if self._thread.is_busy() or self.in_transaction:
+            self.perform("COMMIT", lambda: self._set_isolation_level(level))
+        else:
+            self._set_isolation_level(level)
+
+    def _set_isolation_level(self, level: Any) -> None:
+        _isolation_level.__set__(self, level)
+
+    def __exit__(self, *error: Any) -> Any:
+        return self.perform("COMMIT", lambda: super(Connection, self).__exit__(*error))
+
+    # For the pool
+
+    def use_wal(self) -> None:
+        """Turn write-ahead logging on; a file that does not let itself be changed stays as it is.
+
+        Called in the thread, while the connection is opened.
+        """
+        mode = patience.use_wal(self, self._timeout)
+        if mode != "wal":
+            logger.info("%s is used without write-ahead logging: %s", self._path, mode)
+
+    def is_clean(self) -> bool:
+        """Return whether nothing runs, is half read or uncommitted."""
+        return not (
+            self.is_closed
+            or self._thread.is_busy()
+            or self.in_transaction
+            or self.has_lost_transaction
+            or self._unread
+        )
+
+    def make_clean(self, seconds: float) -> None:
+        """Stop what runs, close what is half read, and roll back.
+
+        Raises:
+            TimeoutError: what runs does not stop, as a function in Python that waits.
+        """
+        if not self._thread.stop(seconds):
+            raise TimeoutError("the statement could not be stopped")
+        self.in_thread(self.close_unread)
+        self.rollback()
+        self.isolation_level = None
+
+    def check_file(self) -> None:
+        """Raise if the file is not the one that was opened any more."""
+        if files.identity(self._path) != self._file:
+            raise sqlite3.OperationalError(f"{self._path} was replaced or removed")
+
+    def close(self) -> None:
+        """Close the connection when what runs on it has ended, and wait for that."""
+        if self.is_closed:
+            return
+        if self._thread.is_current():
+            self._close()
+            return
+        self.is_closed = True
+        self._thread.interrupt()
+        wait = self._thread.post(self._close)
+        self._thread.end()
+        wait()
+
+    def _close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self.is_closed = True
+            self._is_open = False
+            self._turn.give_on()
+
+    def __del__(self) -> None:
+        if not self.is_closed:
+            self._thread.end()
+            self._turn.give_on()
+
+
+def _in_thread(name: str) -> Callable[..., Any]:
+    """Return a method of sqlite3's connection that runs in the thread."""
+    method = getattr(sqlite3.Connection, name)
+
+    def call(self: Connection, *args: Any, **kwargs: Any) -> Any:
+        return self.in_thread(lambda: method(self, *args, **kwargs))
+
+    return call
+
+
+_IN_THREAD = (
+    "backup",
+    "create_aggregate",
+    "create_collation",
+    "create_function",
+    "create_window_function",
+    "deserialize",
+    "enable_load_extension",
+    "load_extension",
+    "serialize",
+    "set_authorizer",
+    "set_progress_handler",
+    "set_trace_callback",
+)
+for _name in _IN_THREAD:
+    # Some of them depend on how Python was built.
+    if hasattr(sqlite3.Connection, _name):
+        setattr(Connection, _name, _in_thread(_name))

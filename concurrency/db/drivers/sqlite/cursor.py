@@ -1,0 +1,188 @@
+"""Cursors of SQLite that read ahead: a short query needs one hop to the thread.
+
+The connection knows how to get there; see ``concurrency.db.drivers.sqlite.connection``.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
+# As many as Django asks for at a time.
+_BATCH = 100
+
+# Seconds. Rows that take long are not waited for before somebody asks for them.
+_READ_AHEAD = 0.005
+
+
+class Cursor(sqlite3.Cursor):
+    """Mixin for a class of cursors: what touches the database runs in the thread.
+
+    The first rows are read together with the execution, later ones in batches.
+    """
+
+    connection: Any
+    closed = False
+    # Whether the statement may have rows that are not in ``_rows``.
+    _has_more = False
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self._rows: deque[Any] = deque()
+        # What reading ahead met; raised when the rows before it have been read.
+        self._error: BaseException | None = None
+
+    # Executing
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        """Execute a statement and read its first rows."""
+        self._forget()
+        execute = super().execute
+        following = super().__next__
+
+        def work() -> None:
+            execute(sql, *parameters)
+            if self.description is not None:
+                self._read_ahead(following)
+
+        self.connection.perform(sql, work)
+        return self
+
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> Any:
+        """Execute a statement once for each set of parameters."""
+        self._forget()
+        executemany = super().executemany
+        # What yields them may be code that must not run in the thread.
+        rows = list(parameters)
+        taken = 0
+
+        def remaining() -> Iterable[Any]:
+            nonlocal taken
+            for row in islice(rows, taken, None):
+                taken += 1
+                yield row
+
+        def work() -> None:
+            nonlocal taken
+            # Called again after others had the lock: go on with the row that failed.
+            taken = max(0, taken - 1)
+            executemany(sql, remaining())
+
+        self.connection.perform(sql, work)
+        return self
+
+    def executescript(self, script: str) -> Any:
+        """Execute several statements."""
+        self._forget()
+        execute = super().executescript
+        self.connection.perform_script(lambda: execute(script))
+        return self
+
+    def _read_ahead(self, following: Callable[[], Any]) -> None:
+        """Read the first rows; in the thread."""
+        end = time.monotonic() + _READ_AHEAD
+        self._note(True)
+        try:
+            while len(self._rows) < _BATCH and time.monotonic() < end:
+                self._rows.append(following())
+        except StopIteration:
+            self._note(False)
+        except BaseException as error:  # noqa: BLE001 - raised when this row is asked for
+            self._error = error
+            self._note(False)
+
+    # Reading
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        if not self._rows:
+            self._fetch(1)
+        return self._rows.popleft() if self._rows else None
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Return the next rows, ``arraysize`` of them by default."""
+        wanted = self.arraysize if size is None else size
+        if len(self._rows) < wanted:
+            self._fetch(wanted - len(self._rows))
+        return [self._rows.popleft() for _ in range(min(wanted, len(self._rows)))]
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        self._fetch(None)
+        rows = list(self._rows)
+        self._rows.clear()
+        return rows
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        if not self._rows:
+            self._fetch(1)
+        if not self._rows:
+            raise StopIteration
+        return self._rows.popleft()
+
+    def _fetch(self, count: int | None) -> None:
+        """Get at least that many rows, None for all, if there are as many."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        if self._has_more:
+            batch = None if count is None else max(count, _BATCH)
+            fetch = super().fetchall if batch is None else functools.partial(self._many, batch)
+            self.connection.perform("", lambda: self._extend(fetch, batch), patiently=False)
+        elif self.closed:
+            super().fetchone()  # raises what sqlite3 raises
+
+    def _many(self, count: int) -> list[Any]:
+        return super().fetchmany(count)
+
+    def _extend(self, fetch: Callable[[], list[Any]], batch: int | None) -> None:
+        """Read rows; in the thread."""
+        try:
+            rows = fetch()
+        except BaseException:
+            self._note(False)
+            raise
+        self._rows.extend(rows)
+        self._note(len(rows) == batch)
+
+    # Ending
+
+    def close(self) -> None:
+        """Close the cursor; a hop where the statement has not come to its end."""
+        self._rows.clear()
+        self._error = None
+        if self._has_more and not self.connection.is_closed:
+            self.connection.perform("", super().close, patiently=False)
+        else:
+            super().close()
+        self.closed = True
+        self._note(False)
+
+    def _forget(self) -> None:
+        self._rows.clear()
+        self._error = None
+
+    def _note(self, has_more: bool) -> None:
+        if has_more is not self._has_more:
+            self._has_more = has_more
+            self.connection.note_unread(self, has_more)
+
+    def __del__(self) -> None:
+        # What is open in SQLite may be closed in the thread alone, or the hub would
+        # wait for the statement that runs.
+        if self._has_more and not self.connection.is_closed:
+            self.connection.close_later(self)
+
+
+@functools.cache
+def green_cursor(base: type[sqlite3.Cursor]) -> type[sqlite3.Cursor]:
+    """Return a class of cursors that is like another and runs in the thread."""
+    return base if issubclass(base, Cursor) else type("Cursor", (Cursor, base), {})
