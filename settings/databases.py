@@ -13,20 +13,24 @@ from environ import Env
 from settings import environment
 
 POSTGRESQL: Final = frozenset({"postgres", "postgresql", "pgsql", "psql"})
-OTHERS: Final = frozenset({"sqlite", "mysql", "mysql2"})
+ENGINES: Final = {
+    **dict.fromkeys(POSTGRESQL, "concurrency.db.backends.postgresql"),
+    "sqlite": "concurrency.db.backends.sqlite3",
+}
+KNOWN: Final = frozenset(ENGINES) | {"mysql", "mysql2"}
 
 
 def from_url(url: str) -> dict[str, Any]:
     """Return the entry of DATABASES for a URL such as `postgres://user:password@host:5432/name`.
 
-    PostgreSQL gets this project's backend with its pool, the rest Django's own.
+    PostgreSQL and SQLite get this project's backends with their pool, MySQL Django's own.
 
     Raises:
         SettingsError: The URL is not one of PostgreSQL, MySQL or SQLite.
     """
     try:
         scheme = urlsplit(url).scheme
-        config: dict[str, Any] = Env.db_url_config(url) if scheme in POSTGRESQL | OTHERS else {}
+        config: dict[str, Any] = Env.db_url_config(url) if scheme in KNOWN else {}
     except ValueError:  # a port that is no number, say; the URL has a password, so it is not shown
         config = {}
     if not config.get("NAME"):
@@ -35,8 +39,8 @@ def from_url(url: str) -> dict[str, Any]:
             "is not like postgres://user:password@host:5432/name, mysql://... or sqlite:///file",
         )
     config["CONN_MAX_AGE"] = 0  # the pool keeps connections; without it each greenlet would
-    if scheme in POSTGRESQL:
-        config["ENGINE"] = "concurrency.db.backends.postgresql"
+    if scheme in ENGINES:
+        config["ENGINE"] = ENGINES[scheme]
         config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool()}
     return config
 

@@ -36,17 +36,18 @@ def test_options_in_the_url_are_kept(development: Project) -> None:
     assert "pool" in options
 
 
-@pytest.mark.parametrize(
-    ("url", "engine"),
-    [
-        ("sqlite:////tmp/x.sqlite3", "django.db.backends.sqlite3"),  # opened by nobody here
-        ("mysql://a:b@c/d", "django.db.backends.mysql"),
-    ],
-)
-def test_other_databases_have_djangos_engines(development: Project, url: str, engine: str) -> None:
-    """SQLite and MySQL are served by Django's own engines, without a pool."""
+def test_sqlite_gets_the_pool(development: Project) -> None:
+    """A file of SQLite is served by this project's engine too."""
+    url = "sqlite:////tmp/x.sqlite3"  # opened by nobody here
     found = development.value("s.DATABASES['default']", DATABASE_URL=url)
-    assert found["ENGINE"] == engine
+    assert found["ENGINE"] == "concurrency.db.backends.sqlite3"
+    assert found["OPTIONS"]["pool"]["max_size"] == 20
+
+
+def test_mysql_has_djangos_engine(development: Project) -> None:
+    """MySQL is served by Django's own engine, without a pool."""
+    found = development.value("s.DATABASES['default']", DATABASE_URL="mysql://a:b@c/d")
+    assert found["ENGINE"] == "django.db.backends.mysql"
     assert found["CONN_MAX_AGE"] == 0
     assert "pool" not in found.get("OPTIONS", {})
 

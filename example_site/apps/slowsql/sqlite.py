@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
+from gevent.monkey import get_original
+
 __all__ = ["register_sleep"]
+
+# The statement runs in a native thread of its own, where the patched one, which
+# lets other greenlets of the same thread run, would start a hub.
+_native_sleep = get_original("time", "sleep")
 
 
 def register_sleep(connection: Any, **_signal: Any) -> None:
@@ -15,6 +20,5 @@ def register_sleep(connection: Any, **_signal: Any) -> None:
 
 
 def _sleep(seconds: float) -> int:
-    # Looked up when called: in a patched process it lets other greenlets run.
-    time.sleep(seconds)
+    _native_sleep(seconds)
     return 0
