@@ -19,6 +19,9 @@ class Holding(Protocol):
     def forsake(self) -> None:
         """Forget the lease without giving it back: it belongs to the parent process."""
 
+    def is_shared(self) -> bool:
+        """Return whether others use the connection, so that its owner may end first."""
+
 
 class PooledConnection:
     """One connection to the server, in the hands of a pool.
@@ -104,8 +107,10 @@ class Lease:
 
     def is_orphan(self) -> bool:
         """Return whether nobody is left who could give the connection back."""
-        owner = self._owner()
-        return owner is None or owner.dead or self.holder() is None
+        owner, holder = self._owner(), self.holder()
+        if holder is None:
+            return True
+        return (owner is None or owner.dead) and not holder.is_shared()
 
     def describe(self) -> Holder:
         """Return who holds the lease, for people to read."""

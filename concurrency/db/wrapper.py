@@ -46,7 +46,13 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         self._leased_from: Pool | None = None
         self._linked_to: weakref.ref[Any] | None = None
         self._kept = 0
-        self._uses_pool = alias != NO_DB_ALIAS and is_patched()
+        self._may_use_pool = alias != NO_DB_ALIAS and is_patched()
+        self._setting_up = False
+
+    @property
+    def _uses_pool(self) -> bool:
+        """Whether connections are leased; ``OPTIONS["pool"] = False`` turns it off."""
+        return self._may_use_pool and self.settings_dict["OPTIONS"].get("pool") is not False
 
     # Connecting
 
@@ -87,12 +93,17 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
             self.autocommit = autocommit
         else:
             self.set_autocommit(autocommit)
-        if pooled.configured:
-            self.refresh_session()
-        else:
-            self.init_connection_state()
+        self._setting_up = True
+        try:
+            if pooled.configured:
+                self.refresh_session()
+            else:
+                self.init_connection_state()
+                pooled.configured = True
+            # For each lease, as with Django's own pool: what receivers set may differ.
             connection_created.send(sender=self.__class__, connection=self)
-            pooled.configured = True
+        finally:
+            self._setting_up = False
 
     def _forget_transaction(self) -> None:
         self.in_atomic_block = False
@@ -121,7 +132,7 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
 
     def _make_pool(self) -> Pool:
         template = type(self)(self.settings_dict.copy(), self.alias)
-        template._uses_pool = False
+        template._may_use_pool = False
         return Pool(self.alias, self.pool_options(), self.driver, template)
 
     def pool_options(self) -> PoolOptions:
@@ -169,14 +180,15 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
     def before_statement(self, sql: Any) -> None:
         """Take note of a statement that is about to run.
 
-        What is run while the session is set up belongs to it and is kept.
+        What is run while the session is set up, also by receivers of
+        ``connection_created``, belongs to it: that is run again for each holder.
         """
         lease, pooled = self._lease, self._pooled
         if lease is None or pooled is None:
             return
         text = sql if isinstance(sql, str) else self.text_of(sql)
         lease.sql = text
-        if pooled.configured and not pooled.tainted and self.changes_session(text):
+        if not (self._setting_up or pooled.tainted) and self.changes_session(text):
             pooled.tainted = True
 
     def text_of(self, sql: Any) -> str:
@@ -201,7 +213,12 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
 
     def _owner_ended(self, greenlet: Any) -> None:
         """Give back what an ended greenlet still holds; runs in the hub."""
-        self._release()
+        if not self.is_shared():
+            self._release()
+
+    def is_shared(self) -> bool:
+        """Return whether other greenlets may use this wrapper, as Django's tests do."""
+        return bool(self.allow_thread_sharing)
 
     def _release(self) -> None:
         lease, self._lease = self._lease, None
