@@ -59,8 +59,13 @@ def test_the_end_of_a_request_leaves_a_transaction_alone(pool):
 
 def test_each_greenlet_has_a_connection_of_its_own(pool, target):
     """Children at work at the same time are different sessions."""
-    pids = map_each(lambda _: query(target.session_after(0.02)), range(4), limit=4)
-    assert len(set(pids)) == 4
+
+    def child(_):
+        query()
+        until(lambda: statistics().in_use == 4, "all at work")
+        return query(target.session_after(0))
+
+    assert len(set(map_each(child, range(4), limit=4))) == 4
 
 
 def returns(target=None):
