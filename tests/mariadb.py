@@ -22,9 +22,12 @@ import pymysql
 
 _LIMIT = 30.0  # seconds for a start or a stop, on a machine that is busy
 
+_INSTALL = ["--skip-test-db", "--innodb-use-native-aio=0"]
+
 _OPTIONS = [
     "--bind-address=127.0.0.1",
     "--innodb-buffer-pool-size=32M",
+    "--innodb-use-native-aio=0",  # of which a machine has few, and parallel runs would share them
     "--innodb-flush-log-at-trx-commit=0",
     "--max-connections=200",
     "--skip-name-resolve",
@@ -70,11 +73,13 @@ class MariaDB:
         data = f"--datadir={self._home / 'data'}"
         method = "--auth-root-authentication-method=normal"
         try:
-            subprocess.run(
-                ["mariadb-install-db", "--no-defaults", *self._as, data, method, "--skip-test-db"],
-                check=True,
+            done = subprocess.run(
+                ["mariadb-install-db", "--no-defaults", *self._as, data, method, *_INSTALL],
                 capture_output=True,
+                text=True,
+                check=False,
             )
+            assert done.returncode == 0, f"MariaDB cannot be set up: {done.stdout}{done.stderr}"
             self.start()
             self._create()
         except BaseException:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import gevent
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 from gevent.event import Event
 from pymysql.cursors import SSCursor
@@ -271,6 +272,22 @@ def test_the_session_is_set_up_once(pool):
         connection.close()
         assert query("SELECT @@tx_isolation") == "REPEATABLE-READ"
     assert status("Com_set_option") == before
+
+
+def test_another_isolation_level_gets_another_pool(pool):
+    """As for a copy of a connection whose options were changed; a wrong one is refused."""
+    query()
+    for level in ("serializable", "read uncommitted"):
+        other = connection.copy()
+        other.settings_dict["OPTIONS"]["isolation_level"] = level
+        with other.cursor() as cursor:
+            cursor.execute("SELECT @@tx_isolation")
+            assert cursor.fetchone() == (level.replace(" ", "-").upper(),)
+        other.close()
+    other = connection.copy()
+    other.settings_dict["OPTIONS"]["isolation_level"] = "none at all"
+    with pytest.raises(ImproperlyConfigured, match="none at all"):
+        other.ensure_connection()
 
 
 def test_a_lease_costs_no_round_trip(one):
