@@ -60,9 +60,12 @@ def test_the_end_of_a_request_leaves_a_transaction_alone(pool):
 def test_each_greenlet_has_a_connection_of_its_own(pool, target):
     """Children at work at the same time are different sessions."""
 
-    def child(_):
+    at_work = []
+
+    def child(number):
         query()
-        until(lambda: statistics().in_use == 4, "all at work")
+        at_work.append(number)
+        until(lambda: len(at_work) == 4, "all at work")
         return query(target.session_after(0))
 
     assert len(set(map_each(child, range(4), limit=4))) == 4
