@@ -6,18 +6,15 @@ The environment is prepared before anything imports the settings. With
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import gevent
 import pytest
 
 if TYPE_CHECKING:
@@ -90,41 +87,10 @@ def mariadb() -> Iterator[MariaDB]:
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """Fail a test that leaves a greenlet or a lease behind, or changes the context."""
-    from django.db import connections
+    from concurrency.testing import assert_nothing_left
 
-    from concurrency.db import pool_statistics
-
-    context = dict(copy_context().items())
-    before = _greenlets()
-    yield
-    connections.close_all()
-    _until(lambda: all(p.in_use + p.discarding == 0 for p in pool_statistics().values()))
-    held = {alias: p for alias, p in pool_statistics().items() if p.in_use + p.discarding}
-    assert not held, f"leases left behind: {held}"
-    _until(lambda: not _greenlets() - before)
-    assert not (left := _greenlets() - before), f"greenlets left behind: {left}"
-    after = dict(copy_context().items())
-    changed = {
-        variable.name: value
-        for variable, value in after.items()
-        if variable not in context and variable.name.startswith("concurrency.")
-    }
-    assert not any(changed.values()), f"context left behind: {changed}"
-
-
-def _greenlets() -> set[gevent.Greenlet]:
-    return {
-        found
-        for found in gc.get_objects()
-        if issubclass(type(found), gevent.Greenlet) and not found.dead
-    }
-
-
-def _until(condition: object) -> None:
-    """Let other greenlets run until a condition holds, for two seconds at most."""
-    with gevent.Timeout(2, False):
-        while not condition():  # type: ignore[operator]
-            gevent.sleep(0.005)
+    with assert_nothing_left():
+        yield
 
 
 @pytest.fixture

@@ -27,6 +27,13 @@ def remember(wrapper: Any) -> None:
     _wrappers.setdefault(getcurrent(), {})[wrapper.alias] = weakref.ref(wrapper)
 
 
+def users_of(alias: str) -> list[Any]:
+    """Return the wrappers through which greenlets have used a database."""
+    references = [wrappers.get(alias) for wrappers in list(_wrappers.values())]
+    found = [reference() for reference in references if reference is not None]
+    return [wrapper for wrapper in found if wrapper is not None]
+
+
 def check(wrapper: Any) -> None:
     """Warn or raise when an ancestor waits for this greenlet inside ``atomic``.
 
@@ -45,7 +52,7 @@ def check(wrapper: Any) -> None:
 def _is_in_atomic(greenlet: Any, wrapper: Any) -> bool:
     reference = _wrappers.get(greenlet, {}).get(wrapper.alias)
     other = None if reference is None else reference()
-    return other is not None and other is not wrapper and other.in_atomic_block
+    return other is not None and other is not wrapper and other.hides_from_children()
 
 
 def _report(alias: str) -> None:

@@ -9,7 +9,7 @@ process that is not patched it does nothing that Django would not do.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,10 @@ from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.options import PoolOptions
 from concurrency.db.pool import Pool
+
+#: Called with a wrapper that is about to take a lease, and may change its class: in
+#: the transaction of a test greenlets share one connection, see ``concurrency.testing``.
+before_connect: Callable[[Any], None] | None = None
 
 
 class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
@@ -61,6 +65,8 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         if not self._uses_pool:
             super().connect()
             return
+        if before_connect is not None:
+            before_connect(self)
         fanout.check(self)
         self.check_settings()
         self._forget_transaction()
@@ -68,6 +74,11 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         self.health_check_done = True
         self.errors_occurred = False
         self.close_at = None
+        self.obtain()
+        self.run_on_commit = []
+
+    def obtain(self) -> None:
+        """Take a lease on a connection whose session is set up."""
         pool = self._pool()
         self._lease = lease = pool.lease(self)
         self._leased_from = pool
@@ -78,7 +89,6 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
             # Half set up it must not be used, neither by this greenlet nor by another.
             self._release()
             raise
-        self.run_on_commit = []
 
     def _set_up(self, pool: Pool, lease: Lease) -> None:
         """Prepare the session for use by Django, as far as it is not."""
@@ -278,6 +288,10 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
             or pooled.has_open_cursors()
         )
         return not bound and self.driver.is_clean(pooled.raw)
+
+    def hides_from_children(self) -> bool:
+        """Return whether children do not see what this greenlet has written."""
+        return bool(self.in_atomic_block)
 
     @property
     def _pooled(self) -> PooledConnection | None:

@@ -1,0 +1,101 @@
+"""What a test may have left behind: greenlets, leases, context variables."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Any
+
+import gevent
+from django.db import connections
+
+from concurrency.db import pool_statistics
+
+# Seconds that greenlets get to end and pools to settle.
+PATIENCE = 2.0
+
+
+@contextmanager
+def assert_nothing_left(patience: float = PATIENCE) -> Iterator[None]:
+    """Fail when a block leaves a lease or a greenlet behind, or changes the context.
+
+    The block's own connection is closed, unless it is inside ``atomic``, as it is in
+    a ``TestCase``. What has to end gets a moment for it. Of the context only the
+    variables of this package are looked at.
+
+    Args:
+        patience: seconds that greenlets get to end and pools to settle.
+
+    Raises:
+        AssertionError: something is left; the message says what.
+    """
+    context = _variables()
+    greenlets = _greenlets()
+    leases = busy()
+    yield
+    close_idle()
+    wait_until(lambda: not _more(leases), patience)
+    if left := _more(leases):
+        raise AssertionError(f"leases left behind: {left}")
+    wait_until(lambda: not _greenlets() - greenlets, patience)
+    if running := _greenlets() - greenlets:
+        raise AssertionError(f"greenlets left behind: {running}")
+    changed = {
+        name: value
+        for name, value in _variables().items()
+        if value and (name not in context or context[name] is not value)
+    }
+    if changed:
+        raise AssertionError(f"context left behind: {changed}")
+
+
+def close_idle() -> None:
+    """Close this greenlet's connections, but none that a test's transaction is on."""
+    wrapper: Any
+    for wrapper in connections.all(initialized_only=True):
+        if not wrapper.in_atomic_block:
+            wrapper.close()
+
+
+def busy() -> dict[str, int]:
+    """Return how many slots of each pool are neither free nor idle, by alias."""
+    return {
+        alias: numbers.in_use + numbers.discarding for alias, numbers in pool_statistics().items()
+    }
+
+
+def _more(before: dict[str, int]) -> dict[str, object]:
+    """Return the numbers of the pools that are busier than before."""
+    numbers = pool_statistics()
+    return {
+        alias: numbers[alias] for alias, count in busy().items() if count > before.get(alias, 0)
+    }
+
+
+def _greenlets() -> set[Any]:
+    return {
+        found
+        for found in gc.get_objects()
+        if issubclass(type(found), gevent.Greenlet) and not found.dead
+    }
+
+
+def _variables() -> dict[str, Any]:
+    return {
+        variable.name: value
+        for variable, value in copy_context().items()
+        if variable.name.startswith("concurrency.")
+    }
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Let other greenlets run until a condition holds; return whether it does in time."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        gevent.sleep(0.005)
+    return True
