@@ -145,14 +145,15 @@ class MariaDBObserver(Observer):
             cursor.execute(sql, params)
             return cursor.fetchall()
 
-    def sessions(self, condition: str = "db IS NOT NULL") -> int:
-        # The one that stops statements uses no database: it is counted apart.
+    def sessions(self, condition: str = "(db IS NOT NULL OR command = 'Killed')") -> int:
+        # The one that stops statements uses no database: it is counted apart. Nor does one
+        # that was killed, while it ends.
         sql = "SELECT count(*) FROM information_schema.processlist WHERE user = %s AND "
         return self.ask(sql + condition, self._user)[0][0]
 
     def controls(self) -> int:
         """Return how many sessions there are that stop statements."""
-        return self.sessions("db IS NULL")
+        return self.sessions("db IS NULL AND command NOT IN ('Killed', 'Quit')")
 
     def kills(self) -> int:
         """Return how often anybody has said KILL."""
