@@ -34,8 +34,8 @@ else:
         extensions.set_wait_callback(psycopg2.wait)
 
 
-class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ignore[misc]
-    """PostgreSQL with connections from a pool; see ``docs/database.md``."""
+class PooledPostgreSQL(PooledDatabaseWrapper):
+    """Mixin for Django's PostgreSQL backend, and for those that derive from it."""
 
     driver = _driver
     Database = _database if is_patched() else base.Database
@@ -89,3 +89,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
             )
             (allowed,) = cursor.fetchone()
         return int(allowed)
+
+
+class DatabaseWrapper(PooledPostgreSQL, base.DatabaseWrapper):  # type: ignore[misc]
+    """PostgreSQL with connections from a pool; see ``docs/database.md``."""
