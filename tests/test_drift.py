@@ -27,7 +27,7 @@ READ_ELSEWHERE = {
 
 # The layers of the library, the lowest first. A module imports from its own and from those below.
 LAYERS = (
-    {"patch", "_lateness", "errors", "conf"},
+    {"patch", "_lateness", "_mysqldb", "errors", "conf"},
     {"context", "tasks", "deadlines"},
     {"db", "http", "aio", "caches"},
     {"observe"},
