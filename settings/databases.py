@@ -15,22 +15,22 @@ from settings import environment
 POSTGRESQL: Final = frozenset({"postgres", "postgresql", "pgsql", "psql"})
 ENGINES: Final = {
     **dict.fromkeys(POSTGRESQL, "concurrency.db.backends.postgresql"),
+    **dict.fromkeys(("mysql", "mysql2", "mariadb"), "concurrency.db.backends.mysql"),
     "sqlite": "concurrency.db.backends.sqlite3",
 }
-KNOWN: Final = frozenset(ENGINES) | {"mysql", "mysql2"}
 
 
 def from_url(url: str) -> dict[str, Any]:
     """Return the entry of DATABASES for a URL such as `postgres://user:password@host:5432/name`.
 
-    PostgreSQL and SQLite get this project's backends with their pool, MySQL Django's own.
+    All get this project's backends with their pool.
 
     Raises:
         SettingsError: The URL is not one of PostgreSQL, MySQL or SQLite.
     """
     try:
         scheme = urlsplit(url).scheme
-        config: dict[str, Any] = Env.db_url_config(url) if scheme in KNOWN else {}
+        config: dict[str, Any] = Env.db_url_config(url) if scheme in ENGINES else {}
     except ValueError:  # a port that is no number, say; the URL has a password, so it is not shown
         config = {}
     if not config.get("NAME"):
@@ -39,9 +39,8 @@ def from_url(url: str) -> dict[str, Any]:
             "is not like postgres://user:password@host:5432/name, mysql://... or sqlite:///file",
         )
     config["CONN_MAX_AGE"] = 0  # the pool keeps connections; without it each greenlet would
-    if scheme in ENGINES:
-        config["ENGINE"] = ENGINES[scheme]
-        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool()}
+    config["ENGINE"] = ENGINES[scheme]
+    config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool()}
     return config
 
 

@@ -209,6 +209,10 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
         """Return whether a statement changes the session beyond its transaction."""
         return False
 
+    def is_usable(self) -> bool:
+        """Return whether the leased connection answers; without a lease there is none."""
+        return self.connection is not None and bool(super().is_usable())
+
     # Giving back
 
     def _link(self) -> None:

@@ -44,12 +44,11 @@ def test_sqlite_gets_the_pool(development: Project) -> None:
     assert found["OPTIONS"]["pool"]["max_size"] == 20
 
 
-def test_mysql_has_djangos_engine(development: Project) -> None:
-    """MySQL is served by Django's own engine, without a pool."""
+def test_mysql_has_the_pooled_engine(development: Project) -> None:
+    """A MySQL or MariaDB URL means PyMySQL with connections from the pool."""
     found = development.value("s.DATABASES['default']", DATABASE_URL="mysql://a:b@c/d")
-    assert found["ENGINE"] == "django.db.backends.mysql"
-    assert found["CONN_MAX_AGE"] == 0
-    assert "pool" not in found.get("OPTIONS", {})
+    assert found["ENGINE"] == "concurrency.db.backends.mysql"
+    assert found["OPTIONS"]["pool"]["max_size"] == 20
 
 
 def test_development_has_its_own_postgresql(project: Project) -> None:
