@@ -30,6 +30,9 @@ class SQLite:
     def clean(self, raw: Any, seconds: float) -> None:
         raw.make_clean(seconds)
 
+    def close_cursor(self, cursor: Any) -> None:
+        cursor.close()
+
     def reset(self, raw: Any) -> None:
         raise sqlite3.NotSupportedError("SQLite cannot reset a session; opening another is cheap")
 

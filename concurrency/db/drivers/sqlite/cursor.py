@@ -6,15 +6,18 @@ The connection knows how to get there; see ``concurrency.db.drivers.sqlite.conne
 from __future__ import annotations
 
 import functools
+import math
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-# As many as Django asks for at a time.
-_BATCH = 100
+# Rows that are read in one hop at most, unless more are asked for: with the
+# execution just more than Django asks for at a time, later more.
+_FIRST = 101
+_LATER = 1000
 
 # Seconds. Rows that take long are not waited for before somebody asks for them.
 _READ_AHEAD = 0.005
@@ -43,12 +46,12 @@ class Cursor(sqlite3.Cursor):
         """Execute a statement and read its first rows."""
         self._forget()
         execute = super().execute
-        following = super().__next__
 
         def work() -> None:
             execute(sql, *parameters)
             if self.description is not None:
-                self._read_ahead(following)
+                self._note(True)
+                self._read(0, _FIRST)
 
         self.connection.perform(sql, work)
         return self
@@ -83,13 +86,15 @@ class Cursor(sqlite3.Cursor):
         self.connection.perform_script(lambda: execute(script))
         return self
 
-    def _read_ahead(self, following: Callable[[], Any]) -> None:
-        """Read the first rows; in the thread."""
+    def _read(self, least: int, most: int) -> None:
+        """Read rows: so many at least, more of them while it is quick; in the thread."""
+        following = super().__next__
         end = time.monotonic() + _READ_AHEAD
-        self._note(True)
+        read = 0
         try:
-            while len(self._rows) < _BATCH and time.monotonic() < end:
+            while read < least or (read < most and time.monotonic() < end):
                 self._rows.append(following())
+                read += 1
         except StopIteration:
             self._note(False)
         except BaseException as error:  # noqa: BLE001 - raised when this row is asked for
@@ -130,28 +135,21 @@ class Cursor(sqlite3.Cursor):
 
     def _fetch(self, count: int | None) -> None:
         """Get at least that many rows, None for all, if there are as many."""
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-        if self._has_more:
-            batch = None if count is None else max(count, _BATCH)
-            fetch = super().fetchall if batch is None else functools.partial(self._many, batch)
-            self.connection.perform("", lambda: self._extend(fetch, batch), patiently=False)
+        if self._has_more and self._error is None:
+            most = max(_LATER, count or 0)
+            read = self._read_all if count is None else functools.partial(self._read, count, most)
+            self.connection.perform("", read, patiently=False)
         elif self.closed:
             super().fetchone()  # raises what sqlite3 raises
+        if len(self._rows) < (count or math.inf):
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
 
-    def _many(self, count: int) -> list[Any]:
-        return super().fetchmany(count)
-
-    def _extend(self, fetch: Callable[[], list[Any]], batch: int | None) -> None:
-        """Read rows; in the thread."""
-        try:
-            rows = fetch()
-        except BaseException:
-            self._note(False)
-            raise
-        self._rows.extend(rows)
-        self._note(len(rows) == batch)
+    def _read_all(self) -> None:
+        """Read the rows that are left; in the thread."""
+        self._rows.extend(super().fetchall())
+        self._note(False)
 
     # Ending
 
