@@ -1,11 +1,14 @@
-"""Cursors that tell their wrapper about each statement before it runs."""
+"""Cursors that tell their wrapper about each statement, and what it makes of that."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+
+from concurrency.db.connection import Lease
 
 
 class _Watched(CursorWrapper):  # type: ignore[misc]
@@ -34,3 +37,49 @@ def watch(cursor: Any) -> Any:
     kind: Any = type(cursor)
     cursor.__class__ = _watched(kind)
     return cursor
+
+
+class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
+    """Part of a pooled wrapper: notices what a holder does to its session."""
+
+    _lease: Lease | None
+    _setting_up: bool
+
+    @property
+    def _uses_pool(self) -> bool:
+        """Whether connections are leased."""
+        return False
+
+    def make_cursor(self, cursor: Any) -> Any:
+        """Return Django's wrapper of a cursor, which reports each statement."""
+        return self._watch(super().make_cursor(cursor))
+
+    def make_debug_cursor(self, cursor: Any) -> Any:
+        """Return Django's wrapper that logs queries, which reports each statement."""
+        return self._watch(super().make_debug_cursor(cursor))
+
+    def _watch(self, cursor: Any) -> Any:
+        return watch(cursor) if self._uses_pool else cursor
+
+    def before_statement(self, sql: Any) -> None:
+        """Take note of a statement that is about to run.
+
+        What is run while the session is set up, also by receivers of
+        ``connection_created``, belongs to it: that is run again for each holder.
+        """
+        lease = self._lease
+        pooled = None if lease is None else lease.connection
+        if lease is None or pooled is None:
+            return
+        text = sql if isinstance(sql, str) else self.text_of(sql)
+        lease.sql = text
+        if not (self._setting_up or pooled.tainted) and self.changes_session(text):
+            pooled.tainted = True
+
+    def text_of(self, sql: Any) -> str:
+        """Return a statement as text that was not given as such."""
+        return sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
+
+    def changes_session(self, sql: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        return False

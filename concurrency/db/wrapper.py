@@ -19,8 +19,9 @@ from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from concurrency._lateness import is_patched
-from concurrency.db import cursors, fanout, registry
+from concurrency.db import fanout, registry
 from concurrency.db.connection import Lease, PooledConnection
+from concurrency.db.cursors import WatchedStatements
 from concurrency.db.driver import Driver
 from concurrency.db.options import PoolOptions
 from concurrency.db.pool import Pool
@@ -30,7 +31,7 @@ from concurrency.db.pool import Pool
 before_connect: Callable[[Any], None] | None = None
 
 
-class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
+class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ignore[misc]
     """Mixin for a ``DatabaseWrapper``: connections come from a pool and return to it.
 
     To be named before Django's wrapper among the bases. Subclasses set ``driver``.
@@ -173,41 +174,6 @@ class PooledDatabaseWrapper(BaseDatabaseWrapper):  # type: ignore[misc]
             return super().get_connection_params()  # type: ignore[no-any-return]
         finally:
             self.settings_dict = given
-
-    # Watching
-
-    def make_cursor(self, cursor: Any) -> Any:
-        """Return Django's wrapper of a cursor, which reports each statement."""
-        return self._watch(super().make_cursor(cursor))
-
-    def make_debug_cursor(self, cursor: Any) -> Any:
-        """Return Django's wrapper that logs queries, which reports each statement."""
-        return self._watch(super().make_debug_cursor(cursor))
-
-    def _watch(self, cursor: Any) -> Any:
-        return cursors.watch(cursor) if self._uses_pool else cursor
-
-    def before_statement(self, sql: Any) -> None:
-        """Take note of a statement that is about to run.
-
-        What is run while the session is set up, also by receivers of
-        ``connection_created``, belongs to it: that is run again for each holder.
-        """
-        lease, pooled = self._lease, self._pooled
-        if lease is None or pooled is None:
-            return
-        text = sql if isinstance(sql, str) else self.text_of(sql)
-        lease.sql = text
-        if not (self._setting_up or pooled.tainted) and self.changes_session(text):
-            pooled.tainted = True
-
-    def text_of(self, sql: Any) -> str:
-        """Return a statement as text that was not given as such."""
-        return sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
-
-    def changes_session(self, sql: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        return False
 
     def is_usable(self) -> bool:
         """Return whether the leased connection answers; without a lease there is none."""
