@@ -81,8 +81,18 @@ class Inherited(NamedTuple):
 def capture() -> Inherited:
     """Return what a child that is started now has to inherit."""
     variables = copy_context()
-    variables.run(ancestry.set, Ancestry(weakref.ref(getcurrent()), ancestry.get()))
+    variables.run(ancestry.set, Ancestry(weakref.ref(getcurrent()), _living(ancestry.get())))
     return Inherited(variables, tuple(_django_settings()))
+
+
+def _living(ancestor: Ancestry | None) -> Ancestry | None:
+    """Leave out ancestors that have ended, so that work which respawns itself does not pile up."""
+    while ancestor is not None:
+        greenlet = ancestor.greenlet()
+        if greenlet is not None and not greenlet.dead:
+            break
+        ancestor = ancestor.outer
+    return ancestor
 
 
 def _django_settings() -> list[tuple[Callable[[Any], None], Any]]:
