@@ -81,9 +81,7 @@ def _close_cursors(driver: Driver, connection: PooledConnection) -> None:
     while connection.cursors:
         cursor = connection.cursors.pop()
         if not cursor.closed:
-            # One that was not to be held over its transaction is gone already.
-            with contextlib.suppress(driver.error):
-                cursor.close()
+            driver.close_cursor(cursor)
 
 
 def close(driver: Driver, raw: Any) -> None:

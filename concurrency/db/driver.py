@@ -31,6 +31,9 @@ class Driver(Protocol):
     def clean(self, raw: Any, seconds: float) -> None:
         """Stop the running statement on the server, roll back, and turn autocommit on."""
 
+    def close_cursor(self, cursor: Any) -> None:
+        """Close a cursor on the server; one that is gone there is no error."""
+
     def reset(self, raw: Any) -> None:
         """Bring the session back to how it was when the connection was opened."""
 

@@ -7,6 +7,7 @@ nothing had happened; the cursor then raises the kill again.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import logging
@@ -203,6 +204,11 @@ class Psycopg2:
             raise TimeoutError("the statement could not be stopped")
         raw.rollback()
         raw.autocommit = True
+
+    def close_cursor(self, cursor: Any) -> None:
+        # One that was not to be held over its transaction is gone already.
+        with contextlib.suppress(psycopg2.Error):
+            cursor.close()
 
     def reset(self, raw: Any) -> None:
         raw.autocommit = True

@@ -120,6 +120,14 @@ class Psycopg3:
         raw.rollback()
         raw.autocommit = True
 
+    def close_cursor(self, cursor: Any) -> None:
+        try:
+            cursor.close()
+        except psycopg.Error:
+            # Gone with its transaction, or when a FETCH from it was stopped. What is
+            # left is psycopg's own side, which would warn that it is open.
+            psycopg.Cursor.close(cursor)
+
     def reset(self, raw: Any) -> None:
         raw.autocommit = True
         raw.execute("DISCARD ALL")

@@ -35,6 +35,9 @@ class PyMySQL:
             raw.rollback()
             raw.autocommit(True)
 
+    def close_cursor(self, cursor: Any) -> None:
+        cursor.close()
+
     def reset(self, raw: Any) -> None:
         with raw.at_once():
             raw.reset()
