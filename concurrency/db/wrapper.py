@@ -179,6 +179,23 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
         """Return whether the leased connection answers; without a lease there is none."""
         return self.connection is not None and bool(super().is_usable())
 
+    def set_autocommit(
+        self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
+    ) -> None:
+        """Begin or end a transaction, as Django's; give the lease back if that is interrupted.
+
+        Nobody would know whether the session has done it. A greenlet that goes on after
+        its deadline would write into a transaction that it believes to be autocommit.
+        """
+        try:
+            super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)
+        except Exception:
+            raise
+        except BaseException:
+            if self._lease is not None and not self.in_atomic_block:
+                self._release()
+            raise
+
     # Giving back
 
     def _link(self) -> None:
