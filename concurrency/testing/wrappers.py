@@ -48,6 +48,9 @@ class Lender(_Sharer):
 
     @contextmanager
     def turn(self) -> Iterator[None]:
+        if not self.sharing.is_current():  # pytest-django keeps connections open
+            yield
+            return
         turn = self._turn = self._turn or Turn()
         self.sharing.enter(turn)
         try:

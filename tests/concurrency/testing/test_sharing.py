@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from unittest import mock
 
 import gevent
 import pytest
@@ -12,7 +13,7 @@ from django.test import TestCase, TransactionTestCase
 from gevent.event import Event
 
 from concurrency import TaskGroup, deadline, gather, joinall, map_each, offload, spawn
-from concurrency.db import pool_statistics
+from concurrency.db import pool_statistics, wrapper
 from concurrency.errors import DeadlineExceeded, FanOutInAtomicBlock
 from concurrency.testing import SharedConnectionsMixin, shared_connections
 from tests.concurrency.db.conftest import query, until
@@ -341,6 +342,7 @@ class TestWithout(TestCase):
     def test_without_sharing_a_child_sees_nothing_of_the_test(self):
         """As in Django, and as the code under test would find it."""
         query("CREATE TABLE shared (id int)")
+        self.enterContext(mock.patch.object(wrapper, "before_connect", None))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert gather(lambda: query("SELECT to_regclass('shared')")) == [None]
