@@ -80,6 +80,10 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
 
     def obtain(self) -> None:
         """Take a lease on a connection whose session is set up."""
+        if self._lease is not None and self._leased_from is not None:
+            # Django forgets the connection that it had, in whatever state it is.
+            lease, self._lease, self.connection = self._lease, None, None
+            self._leased_from.give_back(lease, fit=False)
         pool = self._pool()
         self._lease = lease = pool.lease(self)
         self._leased_from = pool
