@@ -67,6 +67,7 @@ class NativeThread:
         self._lock = _RLock()
         self._queue: Any = _SimpleQueue()
         self._current: _Call | None = None
+        self._given_up: _Call | None = None
         self._unfinished = 0
         self._pid = os.getpid()
         self._is_alive = True
@@ -145,6 +146,10 @@ class NativeThread:
         """Return whether a call runs or waits to."""
         return self._unfinished > 0
 
+    def is_stuck(self) -> bool:
+        """Return whether a call that somebody was killed in goes on beyond its budget."""
+        return self._given_up is not None and not self._given_up.done
+
     def is_alive(self) -> bool:
         """Return whether the thread has not ended."""
         return self._is_alive
@@ -193,12 +198,24 @@ class NativeThread:
             if not call.started:
                 call.cancelled = True
                 return
-        end = time.monotonic() + budget
-        if grace:
-            self._wait(call, grace)
-        while not call.done and time.monotonic() < end:
-            self._interrupt(call)
-            self._wait(call, _INTERRUPT_AGAIN)
+        # Another kill has to wait until this is done, or nobody would do it.
+        another: BaseException | None = None
+        now = time.monotonic()
+        gentle, end = now + grace, now + grace + budget
+        while not call.done and now < end:
+            try:
+                if now < gentle:
+                    self._wait(call, gentle - now)
+                else:
+                    self._interrupt(call)
+                    self._wait(call, _INTERRUPT_AGAIN)
+            except BaseException as error:  # noqa: BLE001 - raised below
+                another = error
+            now = time.monotonic()
+        if not call.done:
+            self._given_up = call
+        if another is not None:
+            raise another
 
     def _interrupt(self, call: _Call) -> None:
         # Under the lock: the call that runs must be this one, not the next.

@@ -123,9 +123,28 @@ def test_a_call_that_does_not_stop_is_left_after_the_budget(thread):
     with gevent.Timeout(0.01, False):
         thread.run(stubborn, Work(), budget=0.05)
     assert thread.is_busy()
+    assert thread.is_stuck()
     assert not thread.stop(0.02)
     may_end = True
     assert thread.stop(5)
+    assert not thread.is_stuck()
+
+
+def test_a_second_kill_does_not_keep_the_first_from_its_work(thread):
+    """The call is interrupted, whatever arrives meanwhile; the last kill goes on."""
+    slow = Work()
+    slow.interrupt = lambda: None
+    greenlet = gevent.spawn(thread.run, slow, slow, budget=0.2)
+    until(lambda: slow.running)
+    greenlet.kill(block=False)
+    gevent.sleep(0.01)
+    greenlet.kill(KeyError, block=False)
+    gevent.sleep(0.01)
+    assert not greenlet.dead
+    slow.interrupted = 1
+    greenlet.join(5)
+    assert isinstance(greenlet.exception, KeyError)
+    assert not thread.is_stuck()
 
 
 def test_what_is_posted_is_called_whatever_happens(thread):

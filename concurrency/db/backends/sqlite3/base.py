@@ -65,6 +65,10 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         """Know how transactions begin: a matter of the wrapper, not of the connection."""
         self.get_connection_params()
 
+    def session_autocommit(self) -> bool | None:
+        """Return whether the leased session is in autocommit; the driver knows."""
+        return self.connection.isolation_level is None
+
     def changes_session(self, sql: str) -> bool:
         """Return whether a statement changes the session beyond its transaction."""
         return sessions.changes_sqlite(sql)
@@ -74,17 +78,27 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
     def close(self) -> None:
         """Give the lease back, also of a database in memory, which somebody else keeps.
 
-        Inside ``atomic`` a database in memory ignores it, as it does in Django.
+        In a transaction or for several threads, as in tests, a database in memory
+        ignores it, as it always does in Django.
         """
         if not self._uses_pool:
             super().close()
-        elif not (self.in_atomic_block and self.is_in_memory_db()):
+        elif not self._is_needed():
             BaseDatabaseWrapper.close(self)
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Give the lease back at the end of a request, with the same exception."""
+        if not self._uses_pool or not self._is_needed():
+            super().close_if_unusable_or_obsolete()
+
+    def _is_needed(self) -> bool:
+        return self.is_in_memory_db() and (self.in_atomic_block or self.allow_thread_sharing)
 
     # Transactions
 
     def _has_lost_transaction(self) -> bool:
-        return self._lease is not None and self.connection.has_lost_transaction
+        # Connections of an unpatched process do not know.
+        return getattr(self.connection, "has_lost_transaction", False)
 
     def validate_no_broken_transaction(self) -> None:
         """Refuse statements in a transaction that SQLite has rolled back on its own.
@@ -102,7 +116,3 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
                 "stopped or failed: nothing of it is kept"
             )
         super()._commit()
-
-    def _set_autocommit(self, autocommit: bool) -> None:
-        if (self.connection.isolation_level is None) is not autocommit:
-            super()._set_autocommit(autocommit)

@@ -9,7 +9,6 @@ from typing import Any
 import gevent
 from django.db.backends.sqlite3 import creation
 
-from concurrency.db.backends.sqlite3 import memory
 from concurrency.db.cleaning import KILL_BUDGET
 from concurrency.db.registry import pool_statistics
 
@@ -41,8 +40,6 @@ class DatabaseCreation(creation.DatabaseCreation):  # type: ignore[misc]
     def _destroy_test_db(self, test_database_name: Any, verbosity: int) -> None:
         self._let_go()
         super()._destroy_test_db(test_database_name, verbosity)
-        if memory.is_in_memory(test_database_name):
-            memory.drop(memory.shared_name(test_database_name, self.connection.alias))
-            return
-        for companion in ("-wal", "-shm"):
-            Path(f"{test_database_name}{companion}").unlink(missing_ok=True)
+        if not self.is_in_memory_db(test_database_name):
+            for companion in ("-wal", "-shm"):
+                Path(f"{test_database_name}{companion}").unlink(missing_ok=True)

@@ -25,13 +25,6 @@ def shared_name(name: str, alias: str) -> str:
 
 
 def keep(name: str) -> None:
-    """Keep a database until ``drop`` or the end of the process."""
+    """Keep a database until the end of the process, as Django does with its test databases."""
     if name not in _keepers:
         _keepers[name] = sqlite3.connect(name, uri=True, check_same_thread=False)
-
-
-def drop(name: str) -> None:
-    """Let a database go with the last connection to it."""
-    keeper = _keepers.pop(name, None)
-    if keeper is not None:
-        keeper.close()

@@ -126,10 +126,18 @@ class Connection(sqlite3.Connection):
             return call()
         if self.is_closed:
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+        if self._thread.is_stuck():
+            raise sqlite3.OperationalError(
+                "a statement that was to be stopped still runs: the connection is of no use"
+            )
         return self._thread.run(call, self, grace=grace, budget=KILL_BUDGET)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         return patience.patiently(work, self._timeout, self._thread.is_stopped)
+
+    def is_busy(self) -> bool:
+        """Return whether something runs or waits to."""
+        return self._thread.is_busy()
 
     # Turns
 
@@ -171,10 +179,12 @@ class Connection(sqlite3.Connection):
         for cursor in list(self._unread):
             cursor.close()
 
-    def close_later(self, cursor: Cursor) -> None:
-        """Close a cursor that is garbage; never waits."""
-        if not self.is_closed:
-            self._thread.post(cursor.close)
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Make a call in the thread before whatever comes next; never waits."""
+        if self._thread.is_current():
+            call()
+        elif not self.is_closed:
+            self._thread.post(call)
 
     # Transactions
 

@@ -140,7 +140,7 @@ class Cursor(sqlite3.Cursor):
             read = self._read_all if count is None else functools.partial(self._read, count, most)
             self.connection.perform("", read, patiently=False)
         elif self.closed:
-            super().fetchone()  # raises what sqlite3 raises
+            raise sqlite3.ProgrammingError("Cannot operate on a closed cursor.")
         if len(self._rows) < (count or math.inf):
             error, self._error = self._error, None
             if error is not None:
@@ -154,14 +154,15 @@ class Cursor(sqlite3.Cursor):
     # Ending
 
     def close(self) -> None:
-        """Close the cursor; a hop where the statement has not come to its end."""
-        self._rows.clear()
-        self._error = None
-        if self._has_more and not self.connection.is_closed:
-            self.connection.perform("", super().close, patiently=False)
+        """Close the cursor. Never waits, as generators that read it close it when they end."""
+        if self.closed:
+            return  # perhaps not yet in the thread, where another one would crash it
+        self.closed = True
+        self._forget()
+        if self._has_more or self.connection.is_busy():
+            self.connection.call_soon(super().close)
         else:
             super().close()
-        self.closed = True
         self._note(False)
 
     def _forget(self) -> None:
@@ -176,8 +177,8 @@ class Cursor(sqlite3.Cursor):
     def __del__(self) -> None:
         # What is open in SQLite may be closed in the thread alone, or the hub would
         # wait for the statement that runs.
-        if self._has_more and not self.connection.is_closed:
-            self.connection.close_later(self)
+        if self._has_more or self.connection.is_busy():
+            self.connection.call_soon(super().close)
 
 
 @functools.cache
