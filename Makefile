@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install db run demo test lint bench freeze
+.PHONY: install db run demo test lint bench soak freeze
 
 install: $(INSTALLED)
 
@@ -39,6 +39,10 @@ lint: install
 bench: install
 	@$(PYTHON) -m bench.fanout
 	@$(PYTHON) -m bench $(ARGS)
+
+# Ten minutes, and a million numbers.
+soak: install
+	@$(PYTHON) -m bench.soak --numbers 500000 $(ARGS)
 
 freeze:
 	@sh deploy/freeze.sh
