@@ -80,6 +80,8 @@ class TCPProxy:
 
     def _serve(self, client: socket.socket, address: object) -> None:
         self.accepted += 1
+        # From now on, so that who waits at a deaf proxy is not left waiting at its end.
+        self._sockets.add(client)
         if self.connect_delay:
             gevent.sleep(self.connect_delay)
         self._open.wait()
