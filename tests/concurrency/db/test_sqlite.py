@@ -38,6 +38,7 @@ from concurrency.db.native import NativeThread
 from concurrency.db.statistics import PoolStatistics
 from concurrency.db.turns import Turns
 from concurrency.errors import DeadlineExceeded
+from concurrency.testing import kill_at_every_switch
 
 ALIAS = "lite"
 ENGINE = "concurrency.db.backends.sqlite3"
@@ -556,6 +557,29 @@ def test_killed_a_thousand_times_the_data_are_consistent(lite):
     assert statistics().timeouts == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["kill", "timeout", "deadline"])
+def test_a_transfer_is_killed_at_every_switch(lite, how):
+    """At whichever wait it is interrupted, it has happened wholly or not at all."""
+    query("INSERT INTO t VALUES (500), (500)")
+    close()
+
+    def transfer() -> None:
+        with atomic():
+            query("UPDATE t SET x = x - 10 WHERE rowid = 1")
+            with atomic():
+                query("UPDATE t SET x = x + 10 WHERE rowid = 2")
+                query("SELECT sum(x) FROM t")
+
+    def check() -> None:
+        assert query("SELECT sum(x) FROM t") == 1000
+        close()
+
+    places = kill_at_every_switch(transfer, check, how=how)
+    assert places >= 7  # BEGIN, SAVEPOINT, three statements, RELEASE, COMMIT
+    assert query("SELECT x FROM t WHERE rowid = 2") > 500
+
+
 # Cursors
 
 
@@ -639,6 +663,23 @@ def test_a_half_read_cursor_keeps_the_lease_and_is_closed_with_it(lite):
     until(lambda: statistics().discarding == 0, "cleaned")
     with pytest.raises((ProgrammingError, sqlite3.ProgrammingError)):
         cursor.fetchall()
+
+
+def test_a_generator_that_reads_ends_without_waiting(lite):
+    """Wherever it is closed, as by the garbage collector in the hub."""
+
+    def rows() -> Iterator[Any]:
+        with connections[ALIAS].cursor() as cursor:
+            cursor.execute(NUMBERS, [10_000])
+            yield from cursor
+
+    generator = rows()
+    assert next(generator) == (1,)
+    ended = []
+    gevent.get_hub().loop.run_callback(lambda: ended.append(generator.close()))
+    until(lambda: ended == [None], "closed in the hub")
+    assert query() == 1
+    assert connections[ALIAS].connection.is_clean()
 
 
 def test_many_rows_at_once(lite):
