@@ -40,6 +40,7 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
     driver: Driver
 
     # Django's own attributes, of which it gives no types.
+    connection: Any
     settings_dict: dict[str, Any]
     run_on_commit: list[Any]
     savepoint_ids: list[Any]
