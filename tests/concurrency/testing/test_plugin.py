@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -20,13 +21,17 @@ import os
 from urllib.parse import unquote, urlsplit
 url = urlsplit(os.environ["DATABASE_URL"])
 SECRET_KEY = "of a test"
-INSTALLED_APPS = ["concurrency"]
+INSTALLED_APPS = ["concurrency", "django.contrib.contenttypes"]
 USE_TZ = True
 DATABASES = {"default": {
     "ENGINE": "concurrency.db.backends.postgresql", "NAME": "postgres",
-    "USER": url.username, "PASSWORD": unquote(url.password), "HOST": url.hostname,
+    "USER": url.username, "PASSWORD": unquote(url.password or ""), "HOST": url.hostname,
     "PORT": url.port, "TEST": {"NAME": f"plugin_{os.getpid()}"},
 }}
+if url.scheme == "mysql":
+    DATABASES["default"].update(ENGINE="concurrency.db.backends.mysql", NAME=url.path[1:])
+if url.scheme == "sqlite":
+    DATABASES["default"] = {"ENGINE": "concurrency.db.backends.sqlite3", "NAME": ":memory:"}
 """
 
 FAN_OUT = """
@@ -49,14 +54,14 @@ def project(tmp_path, postgres_url):
     (tmp_path / "project_settings.py").write_text(SETTINGS)
     (tmp_path / "fan_out.py").write_text(FAN_OUT)
 
-    def run(tests: str, *options: str, code: int = 0) -> str:
+    def run(tests: str, *options: str, code: int = 0, url: str = postgres_url) -> str:
         (tmp_path / "test_it.py").write_text(tests)
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *options],
             cwd=tmp_path,
             env={
                 **os.environ,
-                "DATABASE_URL": postgres_url,
+                "DATABASE_URL": url,
                 "DJANGO_SETTINGS_MODULE": "project_settings",
                 "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
             },
@@ -98,6 +103,73 @@ def test_real():
 def test_with_pytest_django(project):
     """django_db tests share their connection, those with real transactions do not."""
     assert "3 passed" in project(SHARING, *PLUGIN)
+
+
+ANYWHERE = """
+import gevent, pytest
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from concurrency import map_each, offload
+from fan_out import gather
+
+pytestmark = pytest.mark.django_db
+
+def make(number):
+    ContentType.objects.create(app_label="made", model=str(number))
+
+def made():
+    found = ContentType.objects.filter(app_label="made").values_list("model", flat=True)
+    return sorted(int(number) for number in found)
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_rows(time, no_leaks):
+    make(1)
+    map_each(make, range(2, 6), limit=None)
+    assert gather(made) == [[1, 2, 3, 4, 5]]
+    assert offload(made) == gevent.spawn(made).get() == made() == [1, 2, 3, 4, 5]
+
+def test_turns():
+    def write(number):
+        with transaction.atomic():
+            make(number)
+            gevent.sleep(0.001)
+            with transaction.atomic():
+                make(number + 10)
+                gevent.sleep(0.001)
+            if number % 2:
+                raise ValueError
+    map_each(write, range(4), limit=None, return_exceptions=True)
+    assert made() == [0, 2, 10, 12]
+
+def test_kills():
+    make(1)
+    for step in range(1, 30):
+        def write():
+            with transaction.atomic():
+                make(100 + step)
+                with transaction.atomic():
+                    make(200 + step)
+                gevent.sleep(30)
+        victim = gevent.spawn(write)
+        gevent.sleep(0.0005 * step)
+        victim.kill()
+    assert made() == [1]
+"""
+
+
+@pytest.mark.parametrize(
+    "kind", ["postgresql", "sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)]
+)
+def test_sharing_on_each_backend(project, postgres_url, request, kind):
+    """Rows, turns and kills are alike on all of them."""
+    url = {"postgresql": postgres_url, "sqlite": "sqlite://"}.get(kind)
+    if url is None:
+        server = request.getfixturevalue("mariadb")
+        with server.root().cursor() as cursor:
+            cursor.execute(f"GRANT ALL ON `plugin\\_%`.* TO '{server.user}'@'%'")
+        password = quote(server.password)
+        url = f"mysql://{server.user}:{password}@{server.host}:{server.port}/main"
+    assert "4 passed" in project(ANYWHERE, *PLUGIN, url=url)
 
 
 def test_sharing_can_be_turned_off(project):
