@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
+from weakref import WeakSet
 
 import gevent
 from django.db import connections
@@ -33,15 +33,15 @@ def assert_nothing_left(patience: float = PATIENCE) -> Iterator[None]:
         AssertionError: something is left; the message says what.
     """
     context = _variables()
-    greenlets = _greenlets()
     leases = busy()
-    yield
+    with _started() as greenlets:
+        yield
     close_idle()
     wait_until(lambda: not _more(leases), patience)
     if left := _more(leases):
         raise AssertionError(f"leases left behind: {left}")
-    wait_until(lambda: not _greenlets() - greenlets, patience)
-    if running := _greenlets() - greenlets:
+    wait_until(lambda: not _running(greenlets), patience)
+    if running := _running(greenlets):
         raise AssertionError(f"greenlets left behind: {running}")
     changed = {
         name: value
@@ -75,12 +75,20 @@ def _more(before: dict[str, int]) -> dict[str, object]:
     }
 
 
-def _greenlets() -> set[Any]:
-    return {
-        found
-        for found in gc.get_objects()
-        if issubclass(type(found), gevent.Greenlet) and not found.dead
-    }
+@contextmanager
+def _started() -> Iterator[WeakSet[gevent.Greenlet[..., Any]]]:
+    """Collect the greenlets that a block starts. (A search of the heap takes a second.)"""
+    started: WeakSet[gevent.Greenlet[..., Any]] = WeakSet()
+    note = started.add
+    gevent.Greenlet.add_spawn_callback(note)
+    try:
+        yield started
+    finally:
+        gevent.Greenlet.remove_spawn_callback(note)
+
+
+def _running(greenlets: WeakSet[gevent.Greenlet[..., Any]]) -> list[gevent.Greenlet[..., Any]]:
+    return [greenlet for greenlet in greenlets if not greenlet.dead]
 
 
 def _variables() -> dict[str, Any]:
