@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pymysql.cursors import SSCursor
 
 from concurrency import gather, map_each
 from concurrency.db import keep_lease
+from concurrency.db.drivers.pymysql.stream import Stream
 from tests.concurrency.db.conftest import query, statistics, until
 from tests.mariadb import MariaDB
 
@@ -91,6 +93,17 @@ def test_a_kill_in_the_middle_of_a_result_keeps_the_connection(one, target, obse
         assert query("SELECT 42") == 42
         assert observer.running("seq_1") == 0
     assert query(target.session) == session
+
+
+def test_others_run_while_there_is_always_more_to_read():
+    """A server that sends faster than its answer is read does not keep the hub to itself."""
+    pauses = []
+    near, far = socket.socketpair()
+    with near, far:
+        stream = Stream(near, pauses.append)
+        for _ in range(far.send(b"x" * 200_000)):
+            assert stream.receive_into(bytearray(1)) == 1
+    assert set(pauses) == {0}
 
 
 def test_a_kill_while_rows_are_streamed_keeps_the_connection(one, target, observer):

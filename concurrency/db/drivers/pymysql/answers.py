@@ -20,7 +20,7 @@ from pymysql.protocol import EOFPacketWrapper
 from concurrency.db.cleaning import KILL_BUDGET
 from concurrency.db.drivers.pymysql.control import Session
 from concurrency.db.drivers.pymysql.stream import TimedOut
-from concurrency.db.waiting import READ
+from concurrency.db.waiting import WRITE
 
 R = TypeVar("R")
 
@@ -129,7 +129,7 @@ class Answers(_MySQLConnection):  # type: ignore[misc]
     def _wait_for_end(self, stop: Stop, events: int) -> None:
         """Wait for what is left of an answer, as long as the budget allows."""
         while (left := stop.left()) > 0:
-            if events == READ and self._is_kill_due(stop):
+            if events != WRITE and self._is_kill_due(stop):
                 # Confirmed before anything else is done here: it must not hit what comes next.
                 self._control.stop(self.session).wait(left)
                 stop.next_kill = time.monotonic() + _KILL_AGAIN

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,9 @@ from concurrency.db.waiting import READ, WRITE, SocketWaiter
 
 # A large result needs fewer turns of the hub than with Python's 8 KiB.
 _BUFFER = 65536
+
+# Seconds for which a socket that always has more to read may keep the hub to itself.
+_TURN = 0.01
 
 
 class TimedOut(TimeoutError):
@@ -29,8 +33,8 @@ class Stream:
 
     Args:
         sock: a socket of gevent, plain or TLS; belongs to the stream from now on.
-        wait: is called with ``READ`` or ``WRITE``, and returns when to try again. What
-            it raises leaves the stream as it is.
+        wait: is called with ``READ`` or ``WRITE``, and returns when to try again; with 0
+            when others should have a turn. What it raises leaves the stream as it is.
     """
 
     def __init__(self, sock: Any, wait: Callable[[int], None]) -> None:
@@ -40,6 +44,7 @@ class Stream:
         self._wait = wait
         self._waiter = SocketWaiter(sock.fileno())
         self._timeout: float | None = None
+        self._turn_ends = 0.0  # by time.monotonic(); 0 when the next read begins a turn
 
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
@@ -50,11 +55,14 @@ class Stream:
         self._timeout = seconds
 
     def until_ready(self, events: int) -> None:
-        """Wait on the hub for ``READ`` or ``WRITE``.
+        """Wait on the hub for ``READ`` or ``WRITE``, or for 0 let others run.
 
         Raises:
             TimedOut: it took longer than ``settimeout`` allows.
         """
+        if not events:
+            gevent.sleep(0)
+            return
         if self._timeout is None:
             self._waiter.wait(events)
             return
@@ -62,10 +70,13 @@ class Stream:
             self._waiter.wait(events)
 
     def is_ready_within(self, seconds: float, events: int) -> bool:
-        """Wait for ``READ`` or ``WRITE``, and return whether it came in time."""
+        """Wait as ``until_ready`` does, and return whether it came in time."""
         limit = gevent.Timeout.start_new(seconds)
         try:
-            self._waiter.wait(events)
+            if events:
+                self._waiter.wait(events)
+            else:
+                gevent.sleep(0)
         except gevent.Timeout as timeout:
             if timeout is not limit:
                 raise
@@ -76,6 +87,7 @@ class Stream:
 
     def sendall(self, data: bytes) -> None:
         """Send all of the data."""
+        self._turn_ends = 0.0
         left = memoryview(data)
         while left:
             try:
@@ -93,13 +105,22 @@ class Stream:
 
     def receive_into(self, buffer: Any) -> int:
         """Fill a buffer with what comes first; return its length, 0 at the end."""
+        now = time.monotonic()
+        if not self._turn_ends:
+            self._turn_ends = now + _TURN
+        elif now > self._turn_ends:
+            self._pause(0)
         while True:
             try:
                 return int(self._sock.recv_into(buffer))
             except (BlockingIOError, ssl.SSLWantReadError):
-                self._wait(READ)
+                self._pause(READ)
             except ssl.SSLWantWriteError:
-                self._wait(WRITE)
+                self._pause(WRITE)
+
+    def _pause(self, events: int) -> None:
+        self._wait(events)
+        self._turn_ends = time.monotonic() + _TURN
 
     def reader(self) -> io.BufferedReader:
         """Return a file to read from; closing it leaves the stream open."""
