@@ -20,6 +20,8 @@ class Options:
     Attributes:
         CACHE_MAX_CONNECTIONS: connections that one cache alias opens to its
             server, for a process.
+        CANCEL_ON_DISCONNECT: whether ``ConcurrencyMiddleware`` ends a GET or HEAD
+            whose client has gone; see ``docs/requests.md``.
         FAN_OUT_IN_ATOMIC: what happens when a child uses a database while its
             parent waits for it inside ``atomic`` on the same one: "warn" once for
             each place, "raise" ``FanOutInAtomicBlock``, or "allow".
@@ -32,6 +34,7 @@ class Options:
     """
 
     CACHE_MAX_CONNECTIONS: int = 10
+    CANCEL_ON_DISCONNECT: bool = False
     FAN_OUT_IN_ATOMIC: Literal["warn", "raise", "allow"] = "warn"
     LEASE_WARNING: float | None = 60.0
     OFFLOAD_THREADS: int = 10

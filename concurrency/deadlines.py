@@ -97,6 +97,13 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         self._cancel()
         self._schedule(self._entered + self.seconds - time.monotonic())
 
+    def expire(self) -> None:
+        """End a running block as if its time were up; to be called in the hub."""
+        if self._token is not None and not self._fired:
+            self._cancel()
+            self.expires = time.monotonic()
+            self._fire(self._owner)
+
     def _schedule(self, seconds: float) -> None:
         own = time.monotonic() + seconds
         outer = math.inf if self._outer is None else self._outer.expires

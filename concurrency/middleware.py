@@ -1,4 +1,4 @@
-"""``ConcurrencyMiddleware``: a deadline for each request, and streams that hold nothing.
+"""``ConcurrencyMiddleware``: requests that end in time, and streams that hold nothing.
 
 It comes first in ``MIDDLEWARE``, so that it is around all that a request does. It
 knows nothing of databases: those end their work because they wait in its block, and
@@ -16,14 +16,19 @@ from django.http import HttpRequest, HttpResponse
 from concurrency.conf import conf
 from concurrency.context import activity, before_wait, run_hooks
 from concurrency.deadlines import deadline
+from concurrency.disconnects import Watch
 from concurrency.errors import DeadlineExceeded
 from concurrency.http import TIMEOUT_HEADER
 
-__all__ = ["ConcurrencyMiddleware", "request_deadline"]
+__all__ = ["ConcurrencyMiddleware", "cancel_on_disconnect", "request_deadline"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_ATTRIBUTE = "concurrency_deadline"
+_DEADLINE = "concurrency_deadline"
+_CANCEL = "concurrency_cancel_on_disconnect"
+
+# nginx's own: nobody is there who could read it, but the access log is read.
+_CLIENT_CLOSED_REQUEST = 499
 
 
 def request_deadline(seconds: float | None) -> Callable[[View], View]:
@@ -35,7 +40,24 @@ def request_deadline(seconds: float | None) -> Callable[[View], View]:
     """
 
     def decorate(view: View) -> View:
-        setattr(view, _ATTRIBUTE, seconds)
+        setattr(view, _DEADLINE, seconds)
+        return view
+
+    return decorate
+
+
+def cancel_on_disconnect(wanted: bool) -> Callable[[View], View]:
+    """Say for one view whether its work ends when its client has gone.
+
+    Whatever the method is: a view that changes something is rolled back or left half
+    done, as by a deadline, although its client may only have lost patience.
+
+    Args:
+        wanted: True or False, instead of ``CONCURRENCY["CANCEL_ON_DISCONNECT"]``.
+    """
+
+    def decorate(view: View) -> View:
+        setattr(view, _CANCEL, wanted)
         return view
 
     return decorate
@@ -47,7 +69,9 @@ class ConcurrencyMiddleware:
     The limit is ``CONCURRENCY["REQUEST_DEADLINE"]``, or that of the view's
     ``request_deadline``, shortened by the header ``X-Request-Timeout-Ms``. It ends
     with the response: a stream that is sent afterwards has none. Between the chunks of
-    a stream its idle database connection is lent to others.
+    a stream its idle database connection is lent to others. With
+    ``CONCURRENCY["CANCEL_ON_DISCONNECT"]``, or the view's ``cancel_on_disconnect``, a
+    request or stream whose client has gone ends as one whose time is over.
     """
 
     sync_capable = True
@@ -61,24 +85,35 @@ class ConcurrencyMiddleware:
             asked = _asked_for(request)
         except ValueError as error:
             return _plain(400, str(error))
+        request.concurrency_watch = watch = _watch(request)
         token = activity.set(f"{request.method} {request.path}")
         try:
-            with deadline(asked), deadline(conf.REQUEST_DEADLINE) as limit:
+            with (
+                deadline(asked),
+                deadline(conf.REQUEST_DEADLINE) as limit,
+                watch.calling(limit.expire),
+            ):
                 request.concurrency_limit = limit
                 response = self._get_response(request)
         except DeadlineExceeded as error:
-            return _timed_out(error)
+            return _gone() if watch.has_gone else _timed_out(error)
         finally:
             activity.reset(token)
         if response.streaming and not response.is_async:
-            response.streaming_content = _lending(response.streaming_content)
+            chunks = response.streaming_content
+            response.streaming_content = _lending(
+                _until_gone(chunks, watch) if watch.enabled else chunks
+            )
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
-        """Take the view's own limit, if it has one."""
-        seconds = getattr(view, _ATTRIBUTE, NotImplemented)
+        """Take what the view itself has decided."""
+        seconds = getattr(view, _DEADLINE, NotImplemented)
         if seconds is not NotImplemented:
             request.concurrency_limit.reschedule(seconds)
+        wanted = getattr(view, _CANCEL, None)
+        if wanted is not None:
+            request.concurrency_watch.enable(wanted)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer 504 when a view lets a ``DeadlineExceeded`` of its own pass."""
@@ -89,6 +124,29 @@ def _lending(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Give idle connections back while a chunk is sent and until the next is asked for."""
     for chunk in chunks:
         run_hooks(before_wait)
+        yield chunk
+
+
+def _watch(request: HttpRequest) -> Watch:
+    """Return what looks after the client of a request; gunicorn gives its socket."""
+    safe = request.method in ("GET", "HEAD")
+    sock = request.META.get("gunicorn.socket")
+    return Watch(sock, enabled=bool(safe and conf.CANCEL_ON_DISCONNECT))
+
+
+def _until_gone(chunks: Iterable[bytes], watch: Watch) -> Iterator[bytes]:
+    """Take chunks as long as there is a client; it is looked at while one is made."""
+    iterator = iter(chunks)
+    while True:
+        try:
+            with deadline(None) as limit, watch.calling(limit.expire):
+                chunk = next(iterator, None)
+        except DeadlineExceeded:
+            if watch.has_gone:
+                return
+            raise
+        if chunk is None:
+            return
         yield chunk
 
 
@@ -104,6 +162,10 @@ def _asked_for(request: HttpRequest) -> float:
 
 def _timed_out(error: DeadlineExceeded) -> HttpResponse:
     return _plain(504, f"The request took longer than it may: {error}.")
+
+
+def _gone() -> HttpResponse:
+    return HttpResponse(status=_CLIENT_CLOSED_REQUEST, reason="Client Closed Request")
 
 
 def _plain(status: int, sentence: str) -> HttpResponse:

@@ -31,7 +31,7 @@ LAYERS = (
     {"context", "tasks", "deadlines"},
     {"db", "http", "aio", "caches"},
     {"observe"},
-    {"server", "middleware", "checks", "apps"},
+    {"server", "disconnects", "middleware", "checks", "apps"},
     {"management", "testing", "integrations"},
 )
 
