@@ -82,6 +82,7 @@ def _patch() -> None:
             monkey.patch_all()
     _lateness.repair(_native)
     _patch_drivers()
+    _patch_asyncio()
 
 
 @contextmanager
@@ -117,6 +118,13 @@ def _patch_drivers() -> None:
         patch_psycopg()
     if find_spec("pymysql") is not None:
         _mysqldb.install()
+
+
+def _patch_asyncio() -> None:
+    # Imports asyncio, which has to find patched threads and sockets.
+    from concurrency import _loops
+
+    _loops.install()
 
 
 _native = _lateness.Native.collect()

@@ -27,7 +27,7 @@ READ_ELSEWHERE = {
 
 # The layers of the library, the lowest first. A module imports from its own and from those below.
 LAYERS = (
-    {"patch", "_lateness", "_mysqldb", "errors", "conf"},
+    {"patch", "_lateness", "_loops", "_mysqldb", "_switches", "errors", "conf"},
     {"context", "tasks", "deadlines"},
     {"db", "http", "aio", "caches"},
     {"observe"},
@@ -100,11 +100,18 @@ def keys_read() -> set[str]:
     return found
 
 
+def service_names() -> list[str]:
+    """Return the names of the example's services."""
+    return [file.parent.name for file in ROOT.glob("example_site/services/*/settings.py")]
+
+
 def test_the_template_has_every_key_and_no_other() -> None:
     """`.env.template` has the keys that are read, each once."""
     keys = template_keys()
     assert len(keys) == len(set(keys))
-    assert set(keys) == keys_read() | set(READ_ELSEWHERE)
+    addresses = {key for key in keys if key.startswith("SERVICE_URL_")}
+    assert set(keys) - addresses == keys_read() | set(READ_ELSEWHERE)
+    assert addresses <= {f"SERVICE_URL_{name.upper()}" for name in service_names()}
 
 
 @pytest.mark.parametrize(("key", "file"), READ_ELSEWHERE.items())
