@@ -1,5 +1,7 @@
 """How gunicorn serves the example site: `gunicorn -c gunicorn.conf.py`.
 
+SERVICE says which of its services; without it, it is the frontend.
+
 The patch comes first, so that all is right with `--preload` too, where the application is imported
 before any worker could patch.
 """
@@ -22,7 +24,7 @@ from settings import environment
 try:
     _settings = environment.select()
     _production = _settings == "settings.production"
-    _port = environment.integer("PORT", 8000, least=1)
+    _port = sys.modules[_settings].PORT
     _host = environment.text("BIND_HOST", "0.0.0.0" if _production else "127.0.0.1")  # noqa: S104
     _workers = environment.integer(
         "WEB_CONCURRENCY", (os.cpu_count() or 1) if _production else 1, least=1

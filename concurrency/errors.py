@@ -5,6 +5,7 @@
     ConcurrencyError
     ├── LatePatchError              (also RuntimeError)
     ├── DeadlineExceeded            (also TimeoutError)
+    ├── LockTimeout                 (also TimeoutError)
     ├── TaskCancelled               (also concurrent.futures.CancelledError)
     ├── FanOutInAtomicBlock         (also django.db.utils.InterfaceError)
     └── PoolTimeout                 (also django.db.OperationalError)
@@ -28,6 +29,7 @@ __all__ = [
     "DeadlineExceeded",
     "FanOutInAtomicBlock",
     "LatePatchError",
+    "LockTimeout",
     "PoolStarvation",
     "PoolTimeout",
     "TaskCancelled",
@@ -79,6 +81,28 @@ class DeadlineExceeded(ConcurrencyError, TimeoutError):
 
     def __str__(self) -> str:
         return f"deadline of {self.seconds:g} s exceeded"
+
+
+class LockTimeout(ConcurrencyError, TimeoutError):
+    """Somebody else kept a lock of the database for the whole of a wait.
+
+    Attributes:
+        name: the lock's name.
+        alias: the alias of the database that keeps it.
+        seconds: how long the caller has waited.
+    """
+
+    def __init__(self, name: str, alias: str, *, seconds: float) -> None:
+        self.name = name
+        self.alias = alias
+        self.seconds = seconds
+        super().__init__(name, alias)
+
+    def __str__(self) -> str:
+        return (
+            f"lock {self.name!r} of database {self.alias!r}: somebody else had it for the "
+            f"{self.seconds:g} s of the wait. Wait longer, or find out what takes it so long."
+        )
 
 
 class TaskCancelled(ConcurrencyError, CancelledError):

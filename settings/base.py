@@ -1,12 +1,21 @@
-"""What all environments share; each has a module of its own that begins with this one's names."""
+"""What all environments share; each has a module of its own that begins with this one's names.
+
+What differs from service to service is in `example_site/services`, and is merged here.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from settings import databases, environment
+from settings import databases, environment, service
 
 ROOT = environment.ROOT
+
+# A service's own settings. Its apps, middleware and context processors come on top of those that
+# all have; every other name replaces the one here.
+SERVICE = service.chosen()
+_own = service.load(SERVICE)
+PORT = environment.integer("PORT", _own.pop("PORT"), least=1)
 
 # Each environment but that of the tests requires it.
 SECRET_KEY = environment.text("SECRET_KEY", default="")
@@ -14,21 +23,19 @@ DEBUG = environment.flag("DEBUG", default=False)
 ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
 
-ROOT_URLCONF = "example_site.urls"
+ROOT_URLCONF = f"example_site.services.{SERVICE}.urls"
 WSGI_APPLICATION = "wsgi.application"
 
 INSTALLED_APPS = [
     "concurrency",
-    "django.contrib.contenttypes",
-    "django.contrib.auth",
-    "django.contrib.staticfiles",
-    "example_site.timeline",
-    "example_site.apps.slowsql",
+    "example_site.databases",
+    "example_site.services",
+    *_own.pop("INSTALLED_APPS"),
 ]
 MIDDLEWARE = [
     "concurrency.middleware.ConcurrencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    *_own.pop("MIDDLEWARE", ()),
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -37,14 +44,34 @@ TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                *_own.pop("CONTEXT_PROCESSORS", ()),
+            ]
+        },
     },
 ]
 
-DATABASE_URL = environment.text("DATABASE_URL", default="")
-DATABASES: dict[str, dict[str, Any]] = (
-    {"default": databases.from_url(DATABASE_URL)} if DATABASE_URL else {}
-)
+# In which logical database an app's tables are. Data outlive services: they may be cut otherwise
+# tomorrow, and what is in one database stays together.
+APP_DATABASES = {
+    "admin": "users",
+    "auth": "users",
+    "authtoken": "users",
+    "contenttypes": "users",
+    "person": "users",
+    "sessions": "users",
+    "greet": "greetings",
+    "translate": "greetings",
+    "tweets": "tweets",
+}
+DATABASE_ROUTERS = ["example_site.databases.router.AppRouter"]
+# The logical databases of this service. Each is a physical one by its URL.
+LOGICAL_DATABASES = _own.pop("LOGICAL_DATABASES")
+# The one that Django takes when nobody says which; without it, that is an error.
+DEFAULT_DATABASE = _own.pop("DEFAULT_DATABASE", "default")
+DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-us"
@@ -78,6 +105,15 @@ LOGGING: dict[str, Any] = {
 # The example's account, and where it reaches itself: never what a Host header says.
 DEMO_USER = environment.text("DEMO_USER", default="user")
 DEMO_PASSWORD = environment.text("DEMO_PASSWORD", default="password")
-DEMO_BASE_URL = environment.text(
-    "DEMO_BASE_URL", default=f"http://127.0.0.1:{environment.integer('PORT', 8000)}"
-)
+DEMO_BASE_URL = environment.text("DEMO_BASE_URL", default=f"http://127.0.0.1:{PORT}")
+
+# Where the services are: SERVICE_URL_WELCOME and the like, else their ports on this machine.
+DEVELOPMENT_URLS = {
+    name: f"http://127.0.0.1:{service.load(name)['PORT']}" for name in service.names()
+}
+SERVICE_URLS = {
+    name: environment.text(f"SERVICE_URL_{name.upper()}", default=url)
+    for name, url in DEVELOPMENT_URLS.items()
+}
+
+globals().update(_own)

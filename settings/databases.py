@@ -1,10 +1,12 @@
 """A database URL becomes an entry of DATABASES.
 
-Owns which engine serves which kind of URL, and the size of the pool.
+Owns which engine serves which kind of URL, the size of the pool, and which URL serves which
+logical database. Which app's tables are in which of them is `settings.base`'s.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -20,10 +22,45 @@ ENGINES: Final = {
 }
 
 
-def from_url(url: str) -> dict[str, Any]:
+def of_service(
+    logical: Iterable[str], default: str = "default", *, local: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return DATABASES for a service: its logical databases, as far as they have a URL.
+
+    `DATABASE_URL` serves all of them, and a key such as `DATABASE_URL_USERS` one in its place.
+
+    Args:
+        logical: The names of the logical databases.
+        default: Which of them Django takes when nobody says which; if there is none of that
+            name, to say nothing is an error.
+        local: Whether the checkout's own PostgreSQL takes the place of a URL that is missing.
+    """
+    general = environment.text("DATABASE_URL", "")
+    own = {
+        "users": ("DATABASE_URL_USERS", environment.text("DATABASE_URL_USERS", "")),
+        "greetings": ("DATABASE_URL_GREETINGS", environment.text("DATABASE_URL_GREETINGS", "")),
+        "tweets": ("DATABASE_URL_TWEETS", environment.text("DATABASE_URL_TWEETS", "")),
+    }
+    found: dict[str, dict[str, Any]] = {"default": {}}
+    for name in logical:
+        key, url = own.get(name, ("", ""))
+        if url:
+            found[name] = from_url(url, key)
+        elif general:
+            found[name] = from_url(general)
+        elif local:
+            found[name] = from_url(local_url("" if name == "default" else name))
+    return {**found, "default": found.get(default, {})}
+
+
+def from_url(url: str, key: str = "DATABASE_URL") -> dict[str, Any]:
     """Return the entry of DATABASES for a URL such as `postgres://user:password@host:5432/name`.
 
     All get this project's backends with their pool.
+
+    Args:
+        url: The address of the database.
+        key: Where the URL stands, for the message when it is wrong.
 
     Raises:
         SettingsError: The URL is not one of PostgreSQL, MySQL or SQLite.
@@ -35,7 +72,7 @@ def from_url(url: str) -> dict[str, Any]:
         config = {}
     if not config.get("NAME"):
         raise environment.SettingsError(
-            "DATABASE_URL",
+            key,
             "is not like postgres://user:password@host:5432/name, mysql://... or sqlite:///file",
         )
     config["CONN_MAX_AGE"] = 0  # the pool keeps connections; without it each greenlet would
@@ -53,8 +90,11 @@ def pool() -> dict[str, float]:
     }
 
 
-def local_url() -> str:
+def local_url(database: str = "") -> str:
     """Return the URL of the checkout's own PostgreSQL, which `make db` starts.
+
+    Args:
+        database: One of the databases that it makes; empty for the first.
 
     Raises:
         SettingsError: It was never started, so its password and port are not known.
@@ -65,4 +105,5 @@ def local_url() -> str:
         raise environment.SettingsError(
             "DATABASE_URL", "is empty and the local PostgreSQL was never started: run `make db`"
         )
-    return f"postgres://concurrency:{quote(password, '')}@127.0.0.1:{port}/concurrency"
+    name = database or "concurrency"
+    return f"postgres://concurrency:{quote(password, '')}@127.0.0.1:{port}/{name}"

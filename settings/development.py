@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from settings.base import *  # noqa: F403 - all of them, to change some
-from settings.base import DATABASE_URL, databases, environment
+from settings.base import DEFAULT_DATABASE, LOGICAL_DATABASES, databases, environment
 
 environment.require("SECRET_KEY")
 
-if not DATABASE_URL:
-    DATABASES = {"default": databases.from_url(databases.local_url())}
+DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE, local=True)
 
 ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]"))
 

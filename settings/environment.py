@@ -70,7 +70,7 @@ def select() -> str:
         ) from error
     if not getattr(found, "SECRET_KEY", ""):
         raise SettingsError("SECRET_KEY", "is missing")
-    if not getattr(found, "DATABASES", {}):
+    if not all(found.DATABASES.get(name) for name in found.LOGICAL_DATABASES):
         raise SettingsError("DATABASE_URL", "is missing")
     os.environ["DJANGO_SETTINGS_MODULE"] = module
     return module
@@ -78,8 +78,9 @@ def select() -> str:
 
 def forget() -> None:
     """Drop the settings modules, so that who is forked from here imports them as they are then."""
-    for name in [name for name in sys.modules if name.startswith("settings.") and name != __name__]:
-        del sys.modules[name]
+    for name in [*sys.modules]:
+        if name.startswith(("settings.", "example_site.services.")) and name != __name__:
+            del sys.modules[name]
 
 
 def load(*, again: bool = False) -> None:

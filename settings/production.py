@@ -6,12 +6,23 @@
 from __future__ import annotations
 
 from settings.base import *  # noqa: F403 - all of them, to change some
-from settings.base import DEBUG, DEMO_PASSWORD, DEMO_USER, SECRET_KEY, environment
+from settings.base import (
+    DATABASES,
+    DEBUG,
+    DEMO_PASSWORD,
+    DEMO_USER,
+    INSTALLED_APPS,
+    LOGICAL_DATABASES,
+    SECRET_KEY,
+    environment,
+)
 
 LEAST_KEY_LENGTH = 50  # what Django's own check asks for
 
-environment.require("SECRET_KEY", "DATABASE_URL", "ALLOWED_HOSTS")
-environment.require("DEMO_USER", "DEMO_PASSWORD", "DEMO_BASE_URL")
+environment.require("SECRET_KEY")
+if not all(DATABASES.get(name) for name in LOGICAL_DATABASES):
+    raise environment.SettingsError("DATABASE_URL", "is missing")
+environment.require("ALLOWED_HOSTS")
 
 if len(SECRET_KEY) < LEAST_KEY_LENGTH or len(set(SECRET_KEY)) < 5:
     raise environment.SettingsError(
@@ -21,10 +32,12 @@ if SECRET_KEY.startswith("django-insecure-"):
     raise environment.SettingsError("SECRET_KEY", "is one that Django generated for development")
 if DEBUG:
     raise environment.SettingsError("DEBUG", "is on, which shows strangers the insides")
-if DEMO_USER == "user":
-    raise environment.SettingsError("DEMO_USER", "is the default that everybody knows")
-if DEMO_PASSWORD == "password":  # noqa: S105 - refused, not used
-    raise environment.SettingsError("DEMO_PASSWORD", "is the default that everybody knows")
+if "example_site.apps.slowsql" in INSTALLED_APPS:
+    environment.require("DEMO_USER", "DEMO_PASSWORD", "DEMO_BASE_URL")
+    if DEMO_USER == "user":
+        raise environment.SettingsError("DEMO_USER", "is the default that everybody knows")
+    if DEMO_PASSWORD == "password":  # noqa: S105 - refused, not used
+        raise environment.SettingsError("DEMO_PASSWORD", "is the default that everybody knows")
 
 SECURE_SSL_REDIRECT = environment.flag("SECURE_SSL_REDIRECT", default=True)
 # An hour: a mistake with it cannot be called back sooner. Raise it to a year when all is well.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from settings.base import *  # noqa: F403 - all of them, to change some
-from settings.base import environment
+from settings.base import INSTALLED_APPS, environment
 
 environment.require("DATABASE_URL")
 
@@ -12,6 +12,19 @@ DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 DEMO_USER = "user"
 DEMO_PASSWORD = "password"  # noqa: S105 - known to everybody
+
+# The apps of all services in one process, on one database: the services themselves are tested as
+# processes of their own.
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "example_site.apps.person",
+    "example_site.apps.greet",
+    "example_site.apps.translate",
+    "example_site.apps.tweets",
+]
+DATABASE_ROUTERS: list[str] = []
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, guards nothing here
 

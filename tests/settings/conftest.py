@@ -84,6 +84,8 @@ def project(tmp_path: Path) -> Project:
     """A project with the real settings and no `.env`."""
     root = tmp_path / "project"
     shutil.copytree(ROOT / "settings", root / "settings")
+    services = "example_site/services"
+    shutil.copytree(ROOT / services, root / services)
     return Project(root)
 
 

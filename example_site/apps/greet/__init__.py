@@ -1,0 +1,1 @@
+"""Greetings, and which of them is for what time of day."""

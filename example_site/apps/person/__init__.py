@@ -1,0 +1,1 @@
+"""Persons: a slug and a full name. Deliberately not Django's users, who log in."""

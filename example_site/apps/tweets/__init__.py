@@ -1,0 +1,1 @@
+"""Tweets: short texts with the time at which they came."""

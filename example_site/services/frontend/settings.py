@@ -1,0 +1,15 @@
+"""The service that people look at; it has no data and asks the others for theirs."""
+
+from __future__ import annotations
+
+PORT = 8000
+INSTALLED_APPS = [
+    "django.contrib.staticfiles",
+    "example_site.pages",
+    "example_site.timeline",
+    "example_site.apps.ui",
+    "example_site.apps.slowsql",
+]
+MIDDLEWARE = ["whitenoise.middleware.WhiteNoiseMiddleware"]
+# The slow statements run on it; there are no tables.
+LOGICAL_DATABASES = ["default"]

@@ -1,0 +1,15 @@
+"""URLs of the frontend: the greeting, and the demonstration of slow SQL beside it."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("example_site.apps.ui.urls")),
+    path("", include("example_site.apps.slowsql.urls")),
+]
+
+handler400 = "example_site.pages.errors.bad_request"
+handler403 = "example_site.pages.errors.permission_denied"
+handler404 = "example_site.pages.errors.page_not_found"
+handler500 = "example_site.pages.errors.server_error"

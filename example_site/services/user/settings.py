@@ -1,0 +1,7 @@
+"""The service that knows persons."""
+
+from __future__ import annotations
+
+PORT = 8010
+INSTALLED_APPS = ["example_site.pages", "example_site.apps.person"]
+LOGICAL_DATABASES = ["users"]

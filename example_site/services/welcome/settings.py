@@ -1,0 +1,7 @@
+"""The service that knows how to greet, and in which language."""
+
+from __future__ import annotations
+
+PORT = 8020
+INSTALLED_APPS = ["example_site.pages", "example_site.apps.greet", "example_site.apps.translate"]
+LOGICAL_DATABASES = ["greetings"]

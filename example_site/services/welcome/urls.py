@@ -1,0 +1,15 @@
+"""URLs of the service that greets and translates."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("greet/", include("example_site.apps.greet.urls")),
+    path("translate/", include("example_site.apps.translate.urls")),
+]
+
+handler400 = "example_site.pages.errors.bad_request"
+handler403 = "example_site.pages.errors.permission_denied"
+handler404 = "example_site.pages.errors.page_not_found"
+handler500 = "example_site.pages.errors.server_error"
