@@ -14,6 +14,11 @@ Two environment variables leave the process as it is, for code that forks with
 * ``CONCURRENCY_PATCH=0``: whatever is run;
 * ``CONCURRENCY_UNPATCHED_COMMANDS=a,b``: the management commands ``a`` and ``b``.
 
+A patched process waits for thousands of sockets at a time, and the usual soft limit of
+open files is 1,024. So it is raised to the hard one, which child processes inherit.
+``CONCURRENCY_RAISE_FILE_LIMIT=0`` leaves it, for code in C that calls ``select()`` and
+cannot do so with descriptors above 1,023 (Python's own is gevent's here, and can).
+
 ``CONCURRENCY_ALLOW_LATE=x,y`` tolerates the top-level packages ``x`` and ``y``
 although they were imported first, for tracers that start before everything.
 """
@@ -32,7 +37,7 @@ from pathlib import PurePath
 from gevent import monkey
 from gevent.monkey import MonkeyPatchWarning
 
-from concurrency import _lateness, _mysqldb
+from concurrency import _files, _lateness, _mysqldb
 from concurrency._lateness import is_patched, late_modules
 from concurrency.errors import LatePatchError
 
@@ -44,12 +49,16 @@ _MANAGEMENT_SCRIPTS = frozenset({"manage.py", "django-admin", "django-admin.py"}
 
 
 def _wanted() -> bool:
-    value = os.environ.get("CONCURRENCY_PATCH", "").strip().lower()
-    if value in _FALSE:
-        return False
-    if value not in _TRUE:
-        raise ValueError(f"CONCURRENCY_PATCH={value!r} in the environment: write 0 or 1")
-    return _management_command() not in _names("CONCURRENCY_UNPATCHED_COMMANDS")
+    is_on = _flag("CONCURRENCY_PATCH")
+    return is_on and _management_command() not in _names("CONCURRENCY_UNPATCHED_COMMANDS")
+
+
+def _flag(variable: str) -> bool:
+    """Return whether a variable is not turned off."""
+    value = os.environ.get(variable, "").strip().lower()
+    if value not in _TRUE | _FALSE:
+        raise ValueError(f"{variable}={value!r} in the environment: write 0 or 1")
+    return value in _TRUE
 
 
 def _names(variable: str) -> set[str]:
@@ -82,6 +91,8 @@ def _patch() -> None:
             monkey.patch_all()
     _lateness.repair(_native)
     _patch_drivers()
+    if _flag("CONCURRENCY_RAISE_FILE_LIMIT"):
+        _files.raise_limit()
     _patch_asyncio()
 
 

@@ -21,13 +21,14 @@ OURS = {"bench", "concurrency", "deploy", "example_site", "settings", "tests"}
 READ_ELSEWHERE = {
     "CONCURRENCY_PATCH": "concurrency/patch.py",
     "CONCURRENCY_UNPATCHED_COMMANDS": "concurrency/patch.py",
+    "CONCURRENCY_RAISE_FILE_LIMIT": "concurrency/patch.py",
     "WEB_CONCURRENCY": "gunicorn.conf.py",
     "BIND_HOST": "gunicorn.conf.py",
 }
 
 # The layers of the library, the lowest first. A module imports from its own and from those below.
 LAYERS = (
-    {"patch", "_lateness", "_loops", "_mysqldb", "_switches", "errors", "conf"},
+    {"patch", "_files", "_lateness", "_loops", "_mysqldb", "_switches", "errors", "conf"},
     {"context", "tasks", "deadlines"},
     {"db", "http", "aio", "caches"},
     {"observe"},

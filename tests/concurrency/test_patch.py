@@ -210,3 +210,20 @@ def test_importing_the_package_imports_nothing_else():
     code += "assert set(concurrency.__all__) <= set(dir(concurrency))\nprint(early)"
     assert facts(code) == "False"
     assert "no attribute 'gathr'" in python("import concurrency; concurrency.gathr").stderr
+
+
+LIMITS = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (200, 500))\n"
+LIMITS += "import concurrency.patch; print(*r.getrlimit(r.RLIMIT_NOFILE))"
+
+
+@pytest.mark.parametrize(
+    ("environment", "limits"),
+    [
+        ({}, "500 500"),
+        ({"CONCURRENCY_RAISE_FILE_LIMIT": "0"}, "200 500"),
+        ({"CONCURRENCY_PATCH": "0"}, "200 500"),
+    ],
+)
+def test_a_patched_process_may_open_as_many_files_as_it_is_allowed(environment, limits):
+    """The soft limit is raised to the hard one, unless the environment says no."""
+    assert facts(LIMITS, **environment) == limits
