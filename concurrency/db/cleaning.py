@@ -23,6 +23,9 @@ logger = logging.getLogger("concurrency.db")
 # Seconds that the server gets to stop a statement and to confirm an end.
 KILL_BUDGET = 2.0
 
+# A frozen server that comes back within this many seconds is still told what to stop.
+PATIENCE = 30.0
+
 _poll = get_original("select", "poll")
 
 

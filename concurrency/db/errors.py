@@ -49,6 +49,7 @@ class PoolTimeout(ConcurrencyError, OperationalError):  # type: ignore[misc]
         waiting: how many others were waiting when this one gave up.
         connecting: how many connections were being opened.
         discarding: how many closed ones the server had not confirmed.
+        refused: why the server lets nobody in, if it does not.
         holders: who held the others, the oldest first.
     """
 
@@ -61,6 +62,7 @@ class PoolTimeout(ConcurrencyError, OperationalError):  # type: ignore[misc]
         waiting: int,
         connecting: int = 0,
         discarding: int = 0,
+        refused: str | None = None,
         holders: tuple[Holder, ...] = (),
     ) -> None:
         self.alias = alias
@@ -69,6 +71,7 @@ class PoolTimeout(ConcurrencyError, OperationalError):  # type: ignore[misc]
         self.waiting = waiting
         self.connecting = connecting
         self.discarding = discarding
+        self.refused = refused
         self.holders = holders
         super().__init__(alias)
 
@@ -82,6 +85,8 @@ class PoolTimeout(ConcurrencyError, OperationalError):  # type: ignore[misc]
             text += f"; held by {', '.join(map(str, self.holders[:10]))}"
         if len(self.holders) > 10:
             text += f" and {len(self.holders) - 10} more"
+        if self.refused is not None:
+            return f"{text}. The server lets nobody in: {self.refused}"
         return f"{text}. Raise max_size or timeout, or hold connections for a shorter time."
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import gevent
-from django.db.utils import OperationalError
 from gevent.hub import get_hub
 
 from concurrency.conf import conf
@@ -22,6 +21,7 @@ from concurrency.db.connection import Holding, Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.errors import PoolStarvation, PoolTimeout
 from concurrency.db.fanout import user_place
+from concurrency.db.opening import Template, is_of_server, open_connection
 from concurrency.db.options import PoolOptions
 from concurrency.db.slots import QueueFull, Slots, Waiter
 from concurrency.db.starvation import find_circle
@@ -40,21 +40,7 @@ _REAP_INTERVAL = 1.0
 # socket: a server that has ended it since then would have hit a statement as well.
 _JUST_USED = 0.001
 
-# For servers that accept a connection and never answer; seconds.
-_CONNECT_LIMIT = 10.0
-
-
 E = TypeVar("E", bound=PoolTimeout)
-
-
-class Template(Protocol):
-    """Opens the connections of a pool, which are all alike."""
-
-    def open_raw(self) -> Any:
-        """Return a new connection of the driver."""
-
-    def fingerprint(self) -> tuple[Any, ...]:
-        """Return what the connections have in common."""
 
 
 class Pool:
@@ -119,7 +105,6 @@ class Pool:
             raise self._timeout(0.0) from None
         if waiter is not None:
             try:
-                self._open_what_is_wanted()
                 self._wait(waiter)
             finally:
                 self._slots.leave(waiter)
@@ -133,8 +118,10 @@ class Pool:
                 raise self._timeout(time.monotonic() - started)
             self.reap()
             self.look_for_starvation()
+            self._open_what_is_wanted()
             if not waiter.is_served():
-                waiter.event.wait(min(left, _REAP_INTERVAL))
+                pause = self._slots.back_off.left() or _REAP_INTERVAL
+                waiter.event.wait(min(left, pause, _REAP_INTERVAL))
         if waiter.error is not None:
             raise waiter.error
 
@@ -176,25 +163,32 @@ class Pool:
             self._in_pool_greenlet(self._open)
 
     def _open(self) -> None:
-        generation = self._slots.generation
-        late = OperationalError(f"no connection to the server within {_CONNECT_LIMIT:g} s")
+        slots, lifetime = self._slots, self.options.max_lifetime
         try:
-            with gevent.Timeout(_CONNECT_LIMIT, late):
-                raw = self.template.open_raw()
+            connection = open_connection(
+                self.template, self._driver, generation=slots.generation, lifetime=lifetime
+            )
         except BaseException as error:  # noqa: BLE001 - raised in the greenlet that waits
-            if not self._slots.failed(error):
-                logger.warning("pool %r: cannot connect: %s", self.alias, error)
-            else:
-                self._open_what_is_wanted()
+            self._not_opened(error)
             return
-        connection = PooledConnection(
-            raw,
-            self._driver.attributes(raw),
-            generation=generation,
-            lifetime=self.options.max_lifetime,
-        )
-        if not self._slots.opened(connection):
+        if slots.back_off.failures:
+            logger.warning(
+                "pool %r: connected again after %.1f s", self.alias, slots.back_off.age()
+            )
+        if slots.opened(connection):
+            self._open_what_is_wanted()
+        else:
             self._close(connection)
+
+    def _not_opened(self, error: BaseException) -> None:
+        of_server = is_of_server(self._driver, error)
+        told = self._slots.failed(error, of_server=of_server)
+        # An outage is one line, however many wait for its end.
+        if self._slots.back_off.failures == 1 or not (told or of_server):
+            reason = self._slots.back_off.reason or error
+            logger.warning("pool %r: cannot connect: %s", self.alias, reason)
+        if told:
+            self._open_what_is_wanted()
 
     def _clean(self, connection: PooledConnection) -> None:
         """Make a connection fit for the next holder, or close it."""
@@ -298,5 +292,6 @@ class Pool:
             waiting=numbers.waiting,
             connecting=numbers.connecting,
             discarding=numbers.discarding,
+            refused=self._slots.back_off.reason,
             holders=tuple(lease.describe() for lease in self._slots.leases()),
         )

@@ -8,6 +8,7 @@ here opens, cleans or closes; ``Pool`` does, as it is told by what these return.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 
@@ -15,6 +16,7 @@ from gevent.event import Event
 from gevent.monkey import get_original
 
 from concurrency.db.connection import Lease, PooledConnection
+from concurrency.db.opening import BackOff
 from concurrency.db.options import PoolOptions
 from concurrency.db.statistics import PoolStatistics
 
@@ -56,6 +58,8 @@ class Slots:
         self._connecting = 0
         self._discarding = 0
         self._closed = False
+        #: When a server that refuses is asked again.
+        self.back_off = BackOff()
         #: Grows when what was open before is not wanted any more.
         self.generation = 0
         #: How many have waited in vain.
@@ -147,12 +151,15 @@ class Slots:
 
         Decided here: one for each waiter that has no attempt under way, and up to
         ``min_size``, as far as there are slots. Reserved before anything waits, so
-        that no rush can overshoot.
+        that no rush can overshoot. While the server refuses, one asks for all, and
+        not before the pause is over.
         """
         with self._lock:
             least = 0 if self._closed else self._options.min_size
             wanted = max(len(self._waiters) - self._connecting, least - self._used())
             free = self._options.max_size - self._used()
+            if self.back_off.failures:
+                free = min(free, 0 if self._connecting or self.back_off.left() else 1)
             number = max(0, min(wanted, free))
             self._connecting += number
             return number
@@ -161,21 +168,35 @@ class Slots:
         """Put a new connection to use; False if it has to be closed again."""
         with self._lock:
             self._connecting -= 1
+            self.back_off.succeeded()
             if self._put(connection):
                 return True
             self._discarding += 1
             return False
 
-    def failed(self, error: BaseException) -> bool:
-        """Give up an attempt; return whether somebody waits who gets the error."""
+    def failed(self, error: BaseException, *, of_server: bool) -> bool:
+        """Give up an attempt; return whether somebody waits who gets the error.
+
+        Decided here: who gets it. The first in the queue does at once. So do all
+        others when the server refuses and no connection is left that could come back
+        to them, instead of an attempt for each of them.
+
+        Args:
+            error: what the attempt failed with.
+            of_server: whether the server is to be left alone for a while.
+        """
         with self._lock:
             self._connecting -= 1
-            if not self._waiters:
-                return False
-            waiter = self._waiters.popleft()
-            waiter.error = error
-            waiter.event.set()
-            return True
+            if of_server:
+                self.back_off.failed(error)
+            everybody = of_server and not self._used()
+            told = len(self._waiters) if everybody else min(1, len(self._waiters))
+            for number in range(told):
+                waiter = self._waiters.popleft()
+                # A copy, or tracebacks of many greenlets would pile up in one error.
+                waiter.error = copy.copy(error) if number else error
+                waiter.event.set()
+            return told > 0
 
     def fail(self, waiter: Waiter, error: BaseException) -> None:
         """End a wait with an error, unless it has ended."""

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be slowed, made deaf, and stopped, to test what a network does."""
+"""A TCP proxy that can be slowed, made deaf, and cut, to test what a network does."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class TCPProxy:
         connections: how many are passed on now.
         most_connections: how many there have been at the same time.
         accepted: how many there have been in all.
+        refused: how many of these were reset at once.
+        received: bytes that servers have sent to clients.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -32,12 +34,15 @@ class TCPProxy:
         self._listener = StreamServer(("127.0.0.1", 0), self._serve)
         self._open = Event()
         self._open.set()
+        self._refuses = False
         self._pumps = Group()
         self._sockets: set[socket.socket] = set()
         self.connect_delay = 0.0
         self.connections = 0
         self.most_connections = 0
         self.accepted = 0
+        self.refused = 0
+        self.received = 0
 
     @property
     def host(self) -> str:
@@ -74,12 +79,22 @@ class TCPProxy:
     def cut(self) -> None:
         """Reset all connections; new ones are still accepted."""
         for end in list(self._sockets):
-            # An abortive close: the peers see a reset, as when a network path is lost.
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            end.close()
+            _reset(end)
+
+    def refuse(self) -> None:
+        """Reset new connections at once; those that are open go on."""
+        self._refuses = True
+
+    def admit(self) -> None:
+        """Pass new connections on again."""
+        self._refuses = False
 
     def _serve(self, client: socket.socket, address: object) -> None:
         self.accepted += 1
+        if self._refuses:
+            self.refused += 1
+            _reset(client)
+            return
         # From now on, so that who waits at a deaf proxy is not left waiting at its end.
         self._sockets.add(client)
         if self.connect_delay:
@@ -97,7 +112,7 @@ class TCPProxy:
         try:
             pumps = [
                 self._pumps.spawn(self._pump, client, server),
-                self._pumps.spawn(self._pump, server, client),
+                self._pumps.spawn(self._pump, server, client, True),
             ]
             gevent.joinall(pumps)
         finally:
@@ -106,13 +121,21 @@ class TCPProxy:
             for end in ends:
                 end.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, back: bool = False) -> None:
         try:
             while data := source.recv(65536):
                 self._open.wait()
                 sink.sendall(data)
+                if back:
+                    self.received += len(data)
             # One direction has ended; the other may go on.
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             source.close()
             sink.close()
+
+
+def _reset(end: socket.socket) -> None:
+    """Close abortively: the peer sees a reset, as when a network path is lost."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    end.close()

@@ -8,7 +8,6 @@ nothing had happened; the cursor then raises the kill again.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import logging
 from collections.abc import Callable
@@ -16,20 +15,16 @@ from typing import Any
 
 import gevent
 import psycopg2
-from gevent.hub import get_hub
-from gevent.threadpool import ThreadPool
-from psycopg2 import _psycopg, extensions
+from psycopg2 import extensions
 
 from concurrency.db.cleaning import KILL_BUDGET
+from concurrency.db.drivers import cancelling
 from concurrency.db.waiting import READ, WRITE, SocketWaiter
 
 logger = logging.getLogger("concurrency.db")
 
 _IDLE = extensions.TRANSACTION_STATUS_IDLE
 _ACTIVE = extensions.TRANSACTION_STATUS_ACTIVE
-
-# Towards a frozen server each of them is stuck until it is back.
-_CANCEL_THREADS = 4
 
 
 def _raises_interruption(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,7 +121,8 @@ def _stop_statement(connection: Any) -> bool:
         return False
     try:
         with gevent.Timeout(KILL_BUDGET, TimeoutError("the server does not answer")):
-            _cancel(connection)
+            server = connection.info.host, connection.info.port
+            cancelling.patiently(cancelling.request_for(connection.pgconn_ptr, server))
             while (state := connection.poll()) != extensions.POLL_OK:
                 _waiter_of(connection).wait(READ if state == extensions.POLL_READ else WRITE)
     except psycopg2.Error as error:
@@ -136,49 +132,6 @@ def _stop_statement(connection: Any) -> bool:
         logger.warning("a killed statement could not be stopped: %r", error)
         return False
     return True
-
-
-def _cancel(connection: Connection) -> None:
-    """Send a cancel request; waits for the server, but never on the hub.
-
-    libpq's cancel blocks, towards a frozen server for ever, and psycopg2's own
-    method holds the interpreter's lock meanwhile. Called through ctypes it is
-    without the lock, and it is run in a native thread.
-
-    Raises:
-        AttributeError: this build of psycopg2 does not let libpq be reached.
-    """
-    libpq = _libpq()
-    handle = libpq.PQgetCancel(connection.pgconn_ptr)
-    _cancel_threads().apply(_send_cancel, (libpq, handle))
-
-
-def _send_cancel(libpq: ctypes.CDLL, handle: int) -> None:
-    message = ctypes.create_string_buffer(256)
-    try:
-        if not libpq.PQcancel(handle, message, len(message)):
-            logger.warning("cannot cancel a statement: %s", message.value.decode(errors="replace"))
-    finally:
-        libpq.PQfreeCancel(handle)
-
-
-@functools.cache
-def _libpq() -> ctypes.CDLL:
-    """Return the libpq that psycopg2 is linked to."""
-    libpq = ctypes.CDLL(_psycopg.__file__)
-    libpq.PQgetCancel.restype = ctypes.c_void_p
-    libpq.PQgetCancel.argtypes = [ctypes.c_void_p]
-    libpq.PQcancel.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
-    libpq.PQfreeCancel.argtypes = [ctypes.c_void_p]
-    return libpq
-
-
-def _cancel_threads() -> ThreadPool:
-    hub: Any = get_hub()
-    if not hasattr(hub, "_concurrency_cancel_threads"):
-        hub._concurrency_cancel_threads = ThreadPool(_CANCEL_THREADS, hub=hub)
-    threads: ThreadPool = hub._concurrency_cancel_threads
-    return threads
 
 
 class Psycopg2:

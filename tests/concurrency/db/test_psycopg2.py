@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 # These are not about PostgreSQL: the driver makes no difference to them.
-OTHERS = ("*mysql*", "*sqlite*", "*native*", "*turns*", "*psycopg2*")
+OTHERS = ("*mysql*", "*sqlite*", "*native*", "*turns*", "*psycopg2*", "*opening*", "*cancelling*")
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from django.utils.functional import cached_property
 
 from concurrency.db import cleaning, sessions
 from concurrency.db.drivers.pymysql import Connection, PyMySQL
-from concurrency.db.drivers.pymysql.control import PATIENCE, Control
+from concurrency.db.drivers.pymysql.control import Control
 from concurrency.db.wrapper import PooledDatabaseWrapper
 
 _driver = PyMySQL()
@@ -39,7 +39,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         params = self.get_connection_params()
         for name in _NOT_FOR_CONTROL:
             params.pop(name, None)
-        return Connection(**{**params, "autocommit": True, "read_timeout": PATIENCE})
+        return Connection(**{**params, "autocommit": True, "read_timeout": cleaning.PATIENCE})
 
     def _close_control(self, control: Connection) -> None:
         cleaning.close(self.driver, control)

@@ -19,12 +19,10 @@ from gevent.hub import get_hub
 from pymysql.constants import ER
 from pymysql.err import Error, OperationalError
 
+from concurrency.db.cleaning import PATIENCE
 from concurrency.db.pool import home_hub
 
 logger = logging.getLogger("concurrency.db")
-
-# A frozen server that comes back within this many seconds still gets its requests.
-PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)

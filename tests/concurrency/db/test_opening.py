@@ -1,0 +1,46 @@
+"""When a server that refuses is asked again."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
+
+from concurrency.db.opening import BackOff, is_of_server
+
+
+class Driver:
+    """As far as it matters here."""
+
+    error = KeyError
+
+
+def test_pauses_double_up_to_a_second_and_half_of_each_is_chance():
+    """Attempts become rare soon, and a server that is back is noticed soon."""
+    back_off, pauses = BackOff(), []
+    for _ in range(2000):
+        back_off.failed(OSError("refused"))
+        pauses.append(back_off.left())
+    for pause, longest in zip(pauses, [0.1, 0.2, 0.4, 0.8, 1.0, 1.0], strict=False):
+        assert 0.45 * longest < pause <= longest
+    assert max(pauses) <= 1.0
+    assert max(pauses) - min(pauses[5:]) > 0.4
+    assert (back_off.failures, back_off.reason) == (2000, "refused")
+
+
+def test_a_success_ends_the_pause():
+    """The next failure begins with the shortest one."""
+    back_off = BackOff()
+    for _ in range(5):
+        back_off.failed(OSError("refused"))
+    back_off.succeeded()
+    assert (back_off.left(), back_off.age(), back_off.reason) == (0.0, 0.0, None)
+    back_off.failed(OSError("refused"))
+    assert back_off.left() <= 0.1
+
+
+def test_only_what_comes_from_the_server_is_a_reason_to_leave_it_alone():
+    """A setting that cannot be right is reported each time, and costs the server nothing."""
+    assert is_of_server(Driver, KeyError())
+    assert is_of_server(Driver, OSError())
+    assert is_of_server(Driver, OperationalError())
+    assert not is_of_server(Driver, ImproperlyConfigured())

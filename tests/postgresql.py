@@ -1,0 +1,69 @@
+"""A PostgreSQL of one's own, for tests that stop it, restart it or freeze it."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+import psycopg2
+
+from deploy.localdb import LocalPostgres
+
+
+class OwnPostgres:
+    """A server in a temporary folder, on a free port that it keeps."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="postgresql-tests-")
+        # Not a temporary one, which would lose its data with its first stop.
+        self._server = LocalPostgres(Path(self._folder.name))
+        self._frozen: list[psutil.Process] = []
+
+    def __enter__(self) -> OwnPostgres:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.thaw()
+        self._server.delete()
+        self._folder.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Where it is, with the password."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Start it, on the port that it had before if it had one."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Stop it, whatever its clients do; the data stays."""
+        self._server.stop()
+
+    def freeze(self) -> None:
+        """Let none of its processes do anything, as a machine that is out of memory would."""
+        session = psycopg2.connect(self.url)
+        server = psutil.Process(session.info.backend_pid).parent()
+        session.close()
+        assert server is not None, "it does not run"
+        server.suspend()  # first, so that no others begin
+        self._frozen = [server, *server.children()]
+        for process in self._frozen[1:]:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        for process in self._frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+        self._frozen = []
