@@ -1,0 +1,108 @@
+"""The private folder of one running service: its board, its metrics, its sockets.
+
+It is made by the arbiter, readable by its user alone, and found by others of that user
+below `runtime_folder()`. Whoever starts next removes what a killed service left behind:
+a lock, held as long as one of its processes lives, tells which that is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["VARIABLE", "make", "own", "remove", "running", "runtime_folder"]
+
+# Where the folder of this process's service is; workers inherit it.
+VARIABLE = "CONCURRENCY_SERVICE_FOLDER"
+
+_LOCK = "lock"
+
+# The lock's descriptor and the process that took it. It stays open: workers inherit it.
+_held: tuple[int, int] | None = None
+
+
+def runtime_folder() -> Path:
+    """Return where the folders of this user's services are.
+
+    `CONCURRENCY_RUNTIME_FOLDER` in the environment names another place than the system's
+    folder for temporary files.
+
+    Raises:
+        PermissionError: somebody else has made a folder of that name.
+    """
+    base = Path(os.environ.get("CONCURRENCY_RUNTIME_FOLDER") or tempfile.gettempdir())
+    folder = base / f"concurrency-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(
+            f"{folder} is not a folder that only you can read: remove it, or set "
+            f"CONCURRENCY_RUNTIME_FOLDER to a folder of your own."
+        )
+    return folder
+
+
+def make() -> Path:
+    """Make the folder of the service that this process is the arbiter of, once.
+
+    Called again, as when gunicorn reads its configuration anew, it returns the same.
+    """
+    global _held
+    folder = own()
+    if folder is not None and _held is not None and _held[1] == os.getpid():
+        return folder
+    base = runtime_folder()
+    for left in [path for path in _named(base) if _is_free(path)]:
+        shutil.rmtree(left, ignore_errors=True)
+    # It gets its name when it is locked, so that nobody takes it for one that was left.
+    new = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
+    descriptor = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    folder = new.rename(base / f"{os.getpid()}{new.name.removeprefix('.new')}")
+    _held = (descriptor, os.getpid())
+    os.environ[VARIABLE] = str(folder)
+    return folder
+
+
+def own() -> Path | None:
+    """Return the folder of the service that this process belongs to, if it has one."""
+    value = os.environ.get(VARIABLE)
+    return Path(value) if value else None
+
+
+def running() -> Iterator[tuple[int, Path]]:
+    """Yield the arbiter's pid and the folder of each running service of this user."""
+    for path in _named(runtime_folder()):
+        if not _is_free(path):
+            yield int(path.name.partition("-")[0]), path
+
+
+def remove() -> None:
+    """Remove the folder when its arbiter ends."""
+    folder = own()
+    if folder is not None and _held is not None and _held[1] == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _named(base: Path) -> list[Path]:
+    return sorted(path for path in base.iterdir() if path.name.partition("-")[0].isdecimal())
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether nobody holds its lock."""
+    try:
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False  # somebody else is removing it
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,253 @@
+"""The options of `manage.py serve`: one table, four sources.
+
+An option that is given beats the environment (`CONCURRENCY_<NAME>`) beats the setting
+(`CONCURRENCY["<NAME>"]`) beats the default. `serve` puts what it was given into the
+environment, so every process of the service finds the same by `current()`. Knows
+nothing of gunicorn; importing it imports neither Django nor gevent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
+
+__all__ = ["OptionError", "ServeOptions", "current", "problem", "resolve", "to_text", "variable"]
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class OptionError(ValueError):
+    """An option has a value that it cannot have; the message is one line."""
+
+
+def _option(default: Any, text: str, *, least: float = 0, also: str = "") -> Any:
+    """Describe one option: its default, its help, its least value, an older variable's name."""
+    return field(default=default, metadata={"help": text, "least": least, "also": also})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """Every option of `manage.py serve`, with its default; times are in seconds."""
+
+    bind: str = _option("127.0.0.1", "address, address:port, unix:PATH or fd://NUMBER")
+    port: int = _option(8000, "port of the application", also="PORT")
+    workers: int = _option(0, "worker processes; 0: one for each core", also="WEB_CONCURRENCY")
+    worker_class: str = _option("gevent", "gunicorn's worker class")
+    worker_connections: int = _option(1000, "sockets that a worker holds open", least=1)
+    timeout: int = _option(30, "seconds without a turn of the hub after which it is killed")
+    graceful_timeout: int = _option(30, "seconds that requests get to end", least=1)
+    drain_delay: float = _option(0.0, "seconds to serve on, unready, after SIGTERM")
+    max_requests: int = _option(0, "requests after which a worker is replaced; 0: never")
+    max_requests_jitter: int = _option(-1, "at most so many more, by chance; -1: a tenth")
+    max_memory: int = _option(0, "MiB after which a worker is replaced; 0: never")
+    max_body_size: int = _option(100 * 1024 * 1024, "bytes of a request's body; 0: no limit")
+    forwarded_allow_ips: str = _option(
+        "127.0.0.1,::1", "proxies whose X-Forwarded-* are believed, by commas; *: all"
+    )
+    ops_bind: str = _option("127.0.0.1", "address of the ops port")
+    ops_port: int = _option(0, "port of probes and metrics; 0: port + 1000")
+    startup_path: str = _option("/startup", "path of the startup probe")
+    alive_path: str = _option("/alive", "path of the liveness probe")
+    ready_path: str = _option("/ready", "path of the readiness probe")
+    metrics_path: str = _option("/metrics", "path of the metrics")
+    no_ops: bool = _option(False, "no ops port at all")
+    no_metrics: bool = _option(False, "no metrics")
+    log_probes: bool = _option(False, "log each request to the ops port")
+    ready_max_lag: float = _option(1.0, "not ready when the hubs are so late, in seconds")
+    ready_max_waiters: int = _option(
+        100, "not ready when so many wait for a connection, for each worker", least=1
+    )
+    ready_max_in_flight: int = _option(
+        500, "not ready with so many requests in flight, for each worker", least=1
+    )
+    command: tuple[str, ...] = _option(
+        (), "management command to run before the port opens; may be repeated"
+    )
+    wait_for_migrations: bool = _option(False, "open the port when nothing is left to migrate")
+    apply_migrations: bool = _option(False, "migrate every database before the port opens")
+    migrations_timeout: float = _option(300.0, "seconds that migrations may take or be waited for")
+    static: bool = _option(False, "serve STATIC_URL")
+    media: bool = _option(False, "serve MEDIA_URL; for development")
+    reload: bool = _option(False, "restart when a file changes; for development")
+    static_watch: tuple[str, ...] = _option(
+        (), "folder whose changes run collectstatic; may be repeated, needs --reload"
+    )
+    debugger: bool = _option(False, "wait for a debugger (debugpy) on 127.0.0.1; one worker")
+    debugger_port: int = _option(5678, "port of the debugger", least=1)
+    webhook_url: str = _option("", "where changes of state are posted")
+    webhook_secret: str = _option("", "key of the webhooks' signatures")
+    version: str = _option("", "version of the service, for webhooks and the screen")
+
+    @property
+    def ops_address(self) -> tuple[str, int]:
+        """Address and port of the ops port."""
+        _, colon, port = self.address.rpartition(":")
+        own = int(port) if colon and port.isdecimal() else self.port
+        return self.ops_bind, self.ops_port or own + 1000
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers there are, at first."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def address(self) -> str:
+        """The application's address, as gunicorn writes it."""
+        if self.bind.startswith(("unix:", "fd://")):
+            return self.bind
+        if self.bind.startswith("["):
+            return self.bind if "]:" in self.bind else f"{self.bind}:{self.port}"
+        if self.bind.count(":") == 1:
+            return self.bind
+        host = f"[{self.bind}]" if ":" in self.bind else self.bind
+        return f"{host}:{self.port}"
+
+    @property
+    def jitter(self) -> int:
+        """How many requests more a worker may get, so that not all are replaced at once."""
+        return self.max_requests // 10 if self.max_requests_jitter < 0 else self.max_requests_jitter
+
+
+_KINDS = get_type_hints(ServeOptions)
+_FIELDS = {found.name: found for found in fields(ServeOptions)}
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of an option."""
+    return f"CONCURRENCY_{name.upper()}"
+
+
+def resolve(
+    *,
+    given: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> ServeOptions:
+    """Return the options out of their sources.
+
+    Args:
+        given: those of the command line, by field name; None counts as not given.
+        environ: the environment, else this process's.
+        settings: the setting `CONCURRENCY`.
+
+    Raises:
+        OptionError: a value has the wrong type or is too small, or two do not go together.
+    """
+    values = {name: value for name, value in (given or {}).items() if value is not None}
+    environ = os.environ if environ is None else environ
+    for name, found in _FIELDS.items():
+        for key in (variable(name), found.metadata["also"]):
+            text = environ.get(key, "").strip() if key else ""
+            if name not in values and text:
+                values[name] = _cast(name, key, text)
+        if name not in values and name.upper() in (settings or {}):
+            values[name] = _of_setting(name, (settings or {})[name.upper()])
+    for name, value in values.items():
+        if complaint := problem(name, value):
+            raise OptionError(f"{name.replace('_', '-')} {complaint}")
+    options = ServeOptions(**values)
+    _check(options)
+    return options
+
+
+def _check(options: ServeOptions) -> None:
+    if options.reload and options.debugger:
+        raise OptionError("--reload and --debugger do not go together: a restart ends the debugger")
+    if options.static_watch and not options.reload:
+        raise OptionError("--static-watch needs --reload, which is what watches")
+    if not options.no_ops and options.ops_address[1] > 65535:
+        raise OptionError("ops-port: port + 1000 is no port, so it has to be given")
+
+
+def problem(name: str, value: Any) -> str | None:
+    """Return what is wrong with the value of an option, or None."""
+    kind, least = _KINDS[name], _FIELDS[name].metadata["least"]
+    if kind is bool:
+        return None if isinstance(value, bool) else f"must be True or False, not {value!r}"
+    if kind is str:
+        return _problem_of_text(name, value)
+    if kind == tuple[str, ...]:
+        good = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        return None if good else f"must be a list of strings, not {value!r}"
+    whole = kind is int
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return f"must be a {'whole ' * whole}number, not {value!r}"
+    if not math.isfinite(value) or value < (-1 if name == "max_requests_jitter" else least):
+        return f"must be at least {least}, not {value!r}"
+    if name.endswith("port") and value > 65535:
+        return f"must be at most 65535, not {value!r}"
+    return None
+
+
+def _problem_of_text(name: str, value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f"must be a string, not {value!r}"
+    if name.endswith("_path") and not value.startswith("/"):
+        return f"must begin with a slash, not {value!r}"
+    if name == "webhook_url" and value and not value.startswith(("http://", "https://")):
+        return "must be an address that begins with http:// or https://"
+    return None
+
+
+def _cast(name: str, key: str, text: str) -> Any:
+    """Return the value of a variable's text: `false` is false."""
+    kind = _KINDS[name]
+    if kind is bool:
+        if text.lower() not in _TRUE | _FALSE:
+            raise OptionError(f"{key} in the environment is {text!r}: write true or false")
+        return text.lower() in _TRUE
+    if kind == tuple[str, ...]:
+        parts = text.replace("\n", ";").split(";")
+        return tuple(part.strip() for part in parts if part.strip())
+    try:
+        return kind(text)
+    except ValueError:
+        noun = "whole number" if kind is int else "number"
+        raise OptionError(f"{key} in the environment is {text!r}, not a {noun}") from None
+
+
+def _of_setting(name: str, value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def to_text(value: Any) -> str:
+    """Return an option's value as its environment variable has it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ";".join(value) if isinstance(value, tuple | list) else str(value)
+
+
+def current() -> ServeOptions:
+    """Return the options of this process's service: environment, then settings.
+
+    Where Django's settings are not loaded, their module is imported and dropped again: a
+    worker that is forked later imports it as it is then.
+    """
+    return resolve(settings=_setting())
+
+
+def _setting() -> Mapping[str, Any]:
+    loaded = sys.modules.get("django.conf")
+    if loaded is not None and loaded.settings.configured:
+        return _mapping(getattr(loaded.settings, "CONCURRENCY", None))
+    name = os.environ.get("DJANGO_SETTINGS_MODULE")
+    if not name:
+        return {}
+    before = set(sys.modules)
+    try:
+        return _mapping(getattr(importlib.import_module(name), "CONCURRENCY", None))
+    finally:
+        root = name.partition(".")[0]
+        for new in set(sys.modules) - before:
+            if new.partition(".")[0] == root:
+                del sys.modules[new]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
