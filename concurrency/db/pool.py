@@ -24,7 +24,7 @@ from concurrency.db.fanout import user_place
 from concurrency.db.opening import Template, is_of_server, open_connection
 from concurrency.db.options import PoolOptions
 from concurrency.db.slots import QueueFull, Slots, Waiter
-from concurrency.db.starvation import find_circle
+from concurrency.db.starvation import are_all_waiting, find_circle
 from concurrency.db.statistics import PoolStatistics
 
 logger = logging.getLogger("concurrency.db")
@@ -62,6 +62,7 @@ class Pool:
         self._driver = driver
         self._slots = Slots(options)
         self._reaper: Any = None
+        self._next_look = 0.0
 
     def statistics(self) -> PoolStatistics:
         """Return the pool's numbers at this moment."""
@@ -110,18 +111,22 @@ class Pool:
                 self._slots.leave(waiter)
 
     def _wait(self, waiter: Waiter) -> None:
-        started = time.monotonic()
+        started = now = time.monotonic()
         while not waiter.is_served():
-            left = started + self.options.timeout - time.monotonic()
+            left = started + self.options.timeout - now
             if left <= 0:
                 self._slots.leave(waiter)
-                raise self._timeout(time.monotonic() - started)
-            self.reap()
-            self.look_for_starvation()
+                raise self._timeout(now - started)
+            # One of those who wait looks for all of them: there may be thousands.
+            if now == started or now >= self._next_look:
+                self._next_look = now + _REAP_INTERVAL
+                self.reap()
+                self.look_for_starvation()
             self._open_what_is_wanted()
             if not waiter.is_served():
                 pause = self._slots.back_off.left() or _REAP_INTERVAL
                 waiter.event.wait(min(left, pause, _REAP_INTERVAL))
+                now = time.monotonic()
         if waiter.error is not None:
             raise waiter.error
 
@@ -256,7 +261,10 @@ class Pool:
         """
         if not self._slots.are_all_leased():
             return
-        leases, waiters = self._slots.leases(), self._slots.waiters()
+        leases = self._slots.leases()
+        if not are_all_waiting(leases):
+            return
+        waiters = self._slots.waiters()
         stuck, circle = find_circle(leases, [waiter.lease.owner() for waiter in waiters])
         for waiter in waiters:
             if stuck and waiter.lease.owner() is stuck[0]:

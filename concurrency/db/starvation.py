@@ -14,11 +14,19 @@ from concurrency import context
 from concurrency.db.connection import Lease, name_of
 
 
+def are_all_waiting(leases: Iterable[Lease]) -> bool:
+    """Return whether every holder waits for greenlets through our verbs.
+
+    Without that there is no circle. Costs a look at each lease, whatever the queue.
+    """
+    return all(lease.owner() in context.waiting for lease in leases)
+
+
 def find_circle(leases: Iterable[Lease], queue: list[Any]) -> tuple[list[Any], tuple[str, ...]]:
     """Return the stuck greenlets of a queue, and the circle in words.
 
     Args:
-        leases: all leases of a pool that has no free slot.
+        leases: all leases of a pool that has no free slot; ``are_all_waiting``.
         queue: the greenlets that wait for a connection of it.
 
     Returns:

@@ -327,7 +327,7 @@ def test_every_verb_lends_while_it_waits(pool, verb):
 
 def test_lending_can_be_turned_off(pool):
     """lend_while_waiting=False keeps the connection with the parent."""
-    pool(max_size=1, timeout=0.05, lend_while_waiting=False)
+    pool(max_size=1, timeout=5.0, lend_while_waiting=False)
     query()
     with pytest.raises(PoolTimeout):
         gather(query)
