@@ -27,7 +27,7 @@ demo: install
 # The gate is for the whole suite, not for the part that ARGS picks.
 test: install
 	@$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest $(ARGS)
+	$(PYTHON) -m tests $(ARGS)
 	@$(PYTHON) -m coverage combine --quiet
 	@$(PYTHON) -m coverage report $(if $(ARGS),--fail-under=0)
 

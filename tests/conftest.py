@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.claims import CLAIMS, Claims
+
 if TYPE_CHECKING:
     from tests.mariadb import MariaDB
 
@@ -42,6 +44,8 @@ def _localdb(verb: str, home: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the session's PostgreSQL, and point the settings to it."""
+    if claims := os.environ.pop(CLAIMS, ""):  # not for the pytest that a test starts
+        config.pluginmanager.register(Claims(Path(claims)))
     if os.environ.get("TEST_DRIVER") == "psycopg2":
         sys.modules["psycopg"] = None  # type: ignore[assignment]
     home = tempfile.mkdtemp(prefix="concurrency-tests-")
