@@ -40,9 +40,9 @@ bench: install
 	@$(PYTHON) -m bench.fanout
 	@$(PYTHON) -m bench $(ARGS)
 
-# Ten minutes, and a million numbers.
+# Ten minutes, and a million numbers for each driver.
 soak: install
-	@$(PYTHON) -m bench.soak --numbers 500000 $(ARGS)
+	@$(PYTHON) -m bench.soak --numbers 1000000 $(ARGS)
 
 freeze:
 	@sh deploy/freeze.sh
