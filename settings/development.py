@@ -11,6 +11,8 @@ DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE, local=True
 
 ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]"))
 
+SHOW_TIMELINE = True
+
 # Static files are served from where they are written, also with DEBUG off: nothing is collected.
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True

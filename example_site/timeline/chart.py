@@ -66,11 +66,14 @@ class Timeline:
         bars: the pieces of work.
         total: seconds from the start until the answer was complete. It may be
             longer than the last bar, never shorter: then the last end counts.
+        shown: how many of the bars the picture has, the first of them; None for
+            all. Sums are of all.
     """
 
     title: str
     bars: tuple[Bar, ...]
     total: float = 0.0
+    shown: int | None = None
 
     def __post_init__(self) -> None:
         last = max((bar.end for bar in self.bars), default=0.0)

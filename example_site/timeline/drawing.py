@@ -18,6 +18,8 @@ __all__ = ["Drawing", "draw"]
 AXIS_HEIGHT = 26
 ROW_HEIGHT = 34
 _TICKS_AT_MOST = 6
+# What leaves no room for a result beside it on a phone.
+_LONG_LABEL = 16
 # Text centred on a tick this close to the right edge would be cut off.
 _EDGE = 94.0
 
@@ -71,24 +73,29 @@ class Drawing:
     one_after_the_other: str
     speedup: str
     has_results: bool
+    has_long_labels: bool
+    hidden: int
 
 
 def draw(timeline: Timeline) -> Drawing:
     """Return the picture of ``timeline``: places in per cent and pixels, times as text."""
     total, in_sequence = timeline.total, timeline.one_after_the_other
     longest = max(total, in_sequence)
+    shown = timeline.bars[: timeline.shown]
     return Drawing(
         title=timeline.title,
         description=_describe(timeline),
-        height=AXIS_HEIGHT + ROW_HEIGHT * len(timeline.bars),
-        rows=tuple(_row(bar, index, total) for index, bar in enumerate(timeline.bars)),
+        height=AXIS_HEIGHT + ROW_HEIGHT * len(shown),
+        rows=tuple(_row(bar, index, total) for index, bar in enumerate(shown)),
         ticks=_ticks(total),
         pieces=_pieces(timeline.bars, longest),
         together=_percent(total, longest),
         total=seconds(total),
         one_after_the_other=seconds(in_sequence),
         speedup=f"{timeline.speedup:.1f}",
-        has_results=any(bar.result for bar in timeline.bars),
+        has_results=any(bar.result for bar in shown),
+        has_long_labels=any(len(bar.label) > _LONG_LABEL for bar in shown),
+        hidden=len(timeline.bars) - len(shown),
     )
 
 

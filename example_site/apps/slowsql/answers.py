@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from concurrency.errors import DeadlineExceeded
+from example_site.answers import View, text
 from example_site.apps.slowsql.fanout import ChildError, Outcome
 from example_site.apps.slowsql.parameters import ParameterError
 
-__all__ = ["View", "answer", "says_what_is_wrong", "text"]
-
-View = Callable[..., HttpResponse]
-
-
-def text(body: str, status: int = 200) -> HttpResponse:
-    """Return a plain text response."""
-    return HttpResponse(body, status=status, content_type="text/plain; charset=utf-8")
+__all__ = ["answer", "says_what_is_wrong"]
 
 
 def answer(request: HttpRequest, outcome: Outcome, context: dict[str, object]) -> HttpResponse:

@@ -9,7 +9,6 @@ from example_site.apps.slowsql import views
 app_name = "slowsql"
 
 urlpatterns = [
-    path("", views.index, name="index"),
     path("slow-sql/", views.slow_sql, name="slow-sql"),
     path("ten-slow-requests/", views.ten_slow_requests, name="ten-slow-requests"),
     path("ten-slow-queries/", views.ten_slow_queries, name="ten-slow-queries"),

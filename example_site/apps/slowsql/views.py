@@ -6,32 +6,19 @@ import logging
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_safe
 
 from concurrency.patch import is_patched
-from example_site.apps.slowsql.answers import View, answer, says_what_is_wrong, text
+from example_site.answers import read_only, text
+from example_site.apps.slowsql.answers import answer, says_what_is_wrong
 from example_site.apps.slowsql.credentials import basic_auth_required
 from example_site.apps.slowsql.fanout import Square, run_ten
 from example_site.apps.slowsql.loopback import ask_for_square
 from example_site.apps.slowsql.parameters import read_seconds, read_x
 from example_site.apps.slowsql.statement import square_slowly
 
-__all__ = ["index", "slow_sql", "ten_slow_queries", "ten_slow_requests"]
+__all__ = ["slow_sql", "ten_slow_queries", "ten_slow_requests"]
 
 logger = logging.getLogger(__name__)
-
-
-def read_only(view: View) -> View:
-    """Allow GET and HEAD; any other method is answered 405, whether it has a CSRF token or not."""
-    return csrf_exempt(require_safe(view))
-
-
-@read_only
-def index(request: HttpRequest) -> HttpResponse:
-    """List the pages of the demonstration."""
-    return render(request, "slowsql/index.html")
 
 
 @read_only

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
+
+from example_site.apps.ui import views
 
 app_name = "ui"
 
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path("", views.greeting, name="index"),
+    path("everyone/", views.everyone, name="everyone"),
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 PORT = 8000
 INSTALLED_APPS = [
     "django.contrib.staticfiles",
@@ -11,5 +13,7 @@ INSTALLED_APPS = [
     "example_site.apps.slowsql",
 ]
 MIDDLEWARE = ["whitenoise.middleware.WhiteNoiseMiddleware"]
+LANGUAGES = [("en", "English"), ("es", "Español"), ("fr", "Français"), ("de", "Deutsch")]
+LOCALE_PATHS = [Path(__file__).resolve().parents[2] / "locale"]
 # The slow statements run on it; there are no tables.
 LOGICAL_DATABASES = ["default"]

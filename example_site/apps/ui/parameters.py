@@ -1,0 +1,62 @@
+"""Reads what a page was asked for: whom to greet, in which language, at what time of day."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone, translation
+
+from example_site.apps.ui.welcome import BadTime
+
+__all__ = ["Asked", "read"]
+
+# The service knows which times there are; what has another form does not even go there.
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page was asked for.
+
+    Attributes:
+        person: the slug of a person; may be empty.
+        lang: the language of the greeting, as it was given or else that of the page.
+        page_lang: the language of the page, which is one that there are texts in.
+        tod: the time of day as it was given; may be empty.
+    """
+
+    person: str
+    lang: str
+    page_lang: str
+    tod: str
+
+    @property
+    def moment(self) -> str:
+        """The time of day, such as ``18:03:09``; now, in UTC, when none was given.
+
+        Raises:
+            BadTime: what was given has another form.
+        """
+        if not self.tod:
+            return timezone.now().strftime("%H:%M:%S")
+        found = _TIME.fullmatch(self.tod)
+        if found is None:
+            raise BadTime(self.tod)
+        # Browsers leave the seconds out when they are zero.
+        return self.tod if found[1] else f"{self.tod}:00"
+
+
+def read(request: HttpRequest) -> Asked:
+    """Return what the query string asks for; the language falls back to ``Accept-Language``."""
+    given = request.GET.get("lang", "").strip().lower()
+    known = dict(settings.LANGUAGES)
+    page_lang = given if given in known else translation.get_language_from_request(request)
+    return Asked(
+        person=request.GET.get("person", "").strip(),
+        lang=given or page_lang,
+        page_lang=page_lang,
+        tod=request.GET.get("tod", "").strip(),
+    )

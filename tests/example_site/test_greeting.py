@@ -1,0 +1,264 @@
+"""The pages that greet, against the running services, and against some that misbehave."""
+
+from __future__ import annotations
+
+import gettext
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.example_site.puppet import Puppet, puppet
+from tests.fleet import Fleet
+from tests.servers import Answer, WebServer, serve
+
+LOCALE = Path(__file__).resolve().parents[2] / "example_site" / "locale"
+SPANISH = [
+    ("00:00:00", "Hola"),
+    ("04:59:59", "Hola"),
+    ("05:00:00", "Buenos días"),
+    ("11:59:59", "Buenos días"),
+    ("12:00:00", "Hola"),
+    ("16:59:59", "Hola"),
+    ("17:00:00", "Buenas tardes"),
+    ("18:03:09", "Buenas tardes"),
+    ("20:59:59", "Buenas tardes"),
+    ("21:00:00", "Buenas noches"),
+    ("23:59:59", "Buenas noches"),
+    ("17:00", "Buenas tardes"),  # as browsers send it
+]
+PROBLEMS = [
+    ("/?person=nobody", 404, "There is no person “nobody”."),
+    ("/?person=..", 404, "There is no person “..”."),
+    ("/?person=sherlock%2F%3Fx%3D", 404, "There is no person “sherlock/?x=”."),
+    ("/?person=sherlock&lang=it", 404, "There is no greeting in “it”."),
+    ("/?person=sherlock&lang=../es", 404, "There is no greeting in “../es”."),
+    ("/?person=sherlock&tod=abc", 400, "The time has to be from 00:00:00 to 23:59:59, not “abc”."),
+    ("/?person=sherlock&tod=25:00:00", 400, "The time has to be from 00:00:00 to 23:59:59"),
+    ("/?person=sherlock&tod=../hello", 400, "The time has to be from 00:00:00 to 23:59:59"),
+    ("/everyone/?lang=it", 404, "There is no greeting in “it”."),
+    ("/everyone/?tod=99:99:99", 400, "The time has to be from 00:00:00 to 23:59:59"),
+    ("/?person=adler&lang=de&tod=x", 400, "Die Zeit muss von 00:00:00 bis 23:59:59 sein"),
+]
+
+
+def greeting(answer: Answer) -> str:
+    """Return the sentence of a page that greets."""
+    found = re.search(r'<div class="greeting">\n  (.*)\n</div>', answer.text)
+    assert found is not None, answer.text
+    return unescape(found[1])
+
+
+def problem(answer: Answer) -> str:
+    """Return the sentence of a page that does not greet."""
+    found = re.search(r'<p class="problem" role="alert">(.*)</p>', answer.text)
+    assert found is not None, answer.text
+    return unescape(found[1])
+
+
+def everyone(answer: Answer) -> list[str]:
+    """Return the sentences of the page that greets everyone."""
+    items = re.findall(r"<li[^>]*>(.*)</li>", answer.text)
+    return [unescape(re.sub(r"<.*?>", "", item)) for item in items]
+
+
+@pytest.mark.parametrize(("tod", "salutation"), SPANISH)
+def test_the_greeting_fits_the_time(fleet: Fleet, tod: str, salutation: str) -> None:
+    """A person is greeted by name, in the language and for the time that were asked for."""
+    answer = fleet["frontend"].get(f"/?person=sherlock&lang=es&tod={tod}")
+    assert (answer.status, greeting(answer)) == (200, f"{salutation}, Sherlock Holmes.")
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "lang", "sentence"),
+    [
+        ("", None, "en", "Good morning, Irene Adler."),
+        ("&lang=FR", None, "fr", "Bonjour, Irene Adler."),
+        ("", "de-AT, en;q=0.5", "de", "Guten Morgen, Irene Adler."),
+        ("&lang=es", "de", "es", "Buenos días, Irene Adler."),
+        ("", "it, *;q=0.1", "en", "Good morning, Irene Adler."),
+    ],
+)
+def test_the_language(
+    fleet: Fleet, query: str, accept: str | None, lang: str, sentence: str
+) -> None:
+    """The page and the greeting are in the language of the query, else of the browser."""
+    headers = {"Accept-Language": accept} if accept else {}
+    answer = fleet["frontend"].get(f"/?person=adler&tod=06:00:00{query}", headers)
+    assert greeting(answer) == sentence
+    assert f'<html lang="{lang}">' in answer.text
+    assert answer.headers["Content-Language"] == lang
+    assert "Accept-Language" in answer.headers["Vary"]
+
+
+def test_now_is_the_time_that_is_meant(fleet: Fleet) -> None:
+    """Without a time of day it is now."""
+    assert greeting(fleet["frontend"].get("/?person=watson")).endswith(", John Watson.")
+
+
+def test_without_a_person_it_asks(fleet: Fleet) -> None:
+    """Without a person there is a form, in the language of the page, and nothing went wrong."""
+    answer = fleet["frontend"].get("/?lang=de")
+    assert answer.status == 200
+    assert "Wer soll gegrüßt werden?" in answer.text
+    assert '<select id="lang" name="lang">' in answer.text
+
+
+@pytest.mark.parametrize(("path", "status", "sentence"), PROBLEMS)
+def test_what_cannot_be_is_said(fleet: Fleet, path: str, status: int, sentence: str) -> None:
+    """What there is not, or cannot be, is a page with a sentence and the form to mend it."""
+    answer = fleet["frontend"].get(path)
+    assert (answer.status, problem(answer)[: len(sentence)]) == (status, sentence)
+    assert '<form class="ask"' in answer.text
+
+
+def test_everyone_in_order(fleet: Fleet) -> None:
+    """All persons are greeted, in the order of their slugs, with the calls in a picture."""
+    answer = fleet["frontend"].get("/everyone/?lang=fr&tod=21:30:00")
+    assert answer.status == 200
+    assert everyone(answer) == [
+        "Bonne nuit, Irene Adler.",
+        "Bonne nuit, Mrs. Hudson.",
+        "Bonne nuit, Inspector G. Lestrade.",
+        "Bonne nuit, James Moriarty.",
+        "Bonne nuit, Sherlock Holmes.",
+        "Bonne nuit, John Watson.",
+    ]
+    assert answer.text.count('class="timeline-bar"') == 2 + 2 * 6 + 1
+
+
+def test_an_unknown_page(fleet: Fleet) -> None:
+    """What is not there is an error page in the site's own clothes."""
+    answer = fleet["frontend"].get("/nowhere/", {"Accept": "text/html"})
+    assert answer.status == 404
+    assert "<h1>Not Found</h1>" in answer.text
+    assert "There is nothing at /nowhere/." in answer.text
+
+
+@pytest.mark.slow
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=st.text(), where=st.sampled_from(["person", "lang", "tod", "slug"]))
+def test_no_text_is_an_error_of_the_server(fleet: Fleet, text: str, where: str) -> None:
+    """Whatever is asked for, in a path or in a query, it is never the server's fault."""
+    part = quote(text, safe="", errors="surrogatepass")
+    if where == "slug":
+        assert fleet["user"].get(f"/person/{part}/").status < 500
+        assert fleet["welcome"].get(f"/greet/{part}/").status < 500
+        assert fleet["welcome"].get(f"/translate/hello/{part}/").status < 500
+    else:
+        query = {"person": "adler", "lang": "en", "tod": "06:00:00", where: part}
+        parameters = "&".join(f"{key}={value}" for key, value in query.items())
+        assert fleet["frontend"].get(f"/?{parameters}").status in {200, 400, 404}
+
+
+# Backends that misbehave
+
+
+@pytest.fixture(scope="module")
+def stage(postgres_url: str) -> Iterator[tuple[WebServer, Puppet]]:
+    """Give a frontend with little patience, and the services that it asks, which are one puppet."""
+    with puppet() as backends:
+        where = {"SERVICE_URL_USER": backends.url, "SERVICE_URL_WELCOME": backends.url}
+        with serve({"DATABASE_URL": postgres_url, "PAGE_DEADLINE": "0.8", **where}) as frontend:
+            yield frontend, backends
+
+
+@pytest.fixture(autouse=True)
+def _calm(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "stage" in request.fixturenames:
+        request.getfixturevalue("stage")[1].calm()
+
+
+BAD = ["gone", "broken", "garbage", "list"]
+PAGE = "/?person=watson&lang=es&tod=18:00:00"
+
+
+@pytest.mark.parametrize("mood", BAD)
+@pytest.mark.parametrize(("path", "service"), [("/person/", "user"), ("/greet/", "welcome")])
+def test_a_service_that_fails_is_named(
+    stage: tuple[WebServer, Puppet], mood: str, path: str, service: str
+) -> None:
+    """A service that is gone, fails or answers garbage is a 502 with its name."""
+    frontend, backends = stage
+    backends.moods[path] = mood
+    answer = frontend.get(PAGE)
+    assert answer.status == 502
+    assert problem(answer).startswith(f"El servicio «{service}» no responde como debería.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mood", ["silent", "late"])
+@pytest.mark.parametrize("path", ["/person/", "/greet/"])
+def test_a_service_that_is_slow_is_given_up(
+    stage: tuple[WebServer, Puppet], mood: str, path: str
+) -> None:
+    """A service that does not answer in time is a 504, not a page that hangs."""
+    frontend, backends = stage
+    backends.moods[path] = mood
+    assert frontend.get(PAGE, limit=5.0).status == 504
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mood", [*BAD, "silent", "late"])
+def test_without_its_translation_a_greeting_is_one_still(
+    stage: tuple[WebServer, Puppet], mood: str
+) -> None:
+    """When nobody translates, the greeting is as it is, with a note, and that is a 200."""
+    frontend, backends = stage
+    backends.moods["/translate/"] = mood
+    answer = frontend.get(PAGE, limit=5.0)
+    assert (answer.status, greeting(answer)) == (200, "Good evening, John Watson.")
+    assert 'class="note">La traducción no está disponible' in answer.text
+
+
+def test_it_recovers_by_itself(stage: tuple[WebServer, Puppet]) -> None:
+    """As soon as a service answers again, so does the page."""
+    frontend, backends = stage
+    backends.moods["/"] = "gone"
+    assert frontend.get(PAGE).status == 502
+    backends.moods.clear()
+    assert greeting(frontend.get(PAGE)) == "Buenas tardes, John Watson."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mood", [*BAD, "silent"])
+def test_one_of_all_who_fails(stage: tuple[WebServer, Puppet], mood: str) -> None:
+    """A person that cannot be greeted is shown as such, at its place, among all others."""
+    frontend, backends = stage
+    backends.moods["/person/hudson/"] = mood
+    answer = frontend.get("/everyone/?lang=es", limit=10.0)
+    assert answer.status == 200
+    first, failed, last = everyone(answer)
+    assert (first, last) == ("Buenas tardes, Irene Adler.", "Buenas tardes, John Watson.")
+    assert failed == "No se pudo saludar a hudson: falló el servicio «user»."
+
+
+def test_what_needs_no_service_needs_none(stage: tuple[WebServer, Puppet]) -> None:
+    """With all services gone, the page that asks for a person is there, and asks nobody."""
+    frontend, backends = stage
+    backends.moods["/"] = "gone"
+    backends.asked.clear()
+    assert frontend.get("/").status == 200
+    assert backends.asked == []
+
+
+# Texts
+
+
+@pytest.mark.parametrize("lang", ["es", "fr", "de"])
+def test_the_compiled_texts_are_those_of_the_source(lang: str) -> None:
+    """What `msgfmt` made of the translations is in git, and of the same age."""
+    folder = LOCALE / lang / "LC_MESSAGES"
+    pairs = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"', (folder / "django.po").read_text(), re.M)
+    with (folder / "django.mo").open("rb") as compiled:
+        catalogue = gettext.GNUTranslations(compiled)
+    assert len(pairs) > 20
+    assert {text: catalogue.gettext(text) for text, _ in pairs} == dict(pairs)
