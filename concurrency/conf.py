@@ -26,9 +26,13 @@ class Options:
             parent waits for it inside ``atomic`` on the same one: "warn" once for
             each place, "raise" ``FanOutInAtomicBlock``, or "allow".
         LEASE_WARNING: seconds after which a lease is logged, once; None: never.
+        MAX_IN_FLIGHT: requests that a worker works on at the same time, others wait in
+            line; None: no limit.
         OFFLOAD_THREADS: native threads for ``offload``, for a process.
         REQUEST_DEADLINE: seconds that ``ConcurrencyMiddleware`` gives a request;
             None: no limit but what the caller asks for.
+        SHED_AFTER: seconds for which all requests may have to wait in line before some
+            are answered 503, and that one may wait at most; None: no limit.
         TRACK_LEASES: whether errors of the pool say where a lease was taken; it
             costs some microseconds for each.
     """
@@ -37,8 +41,10 @@ class Options:
     CANCEL_ON_DISCONNECT: bool = False
     FAN_OUT_IN_ATOMIC: Literal["warn", "raise", "allow"] = "warn"
     LEASE_WARNING: float | None = 60.0
+    MAX_IN_FLIGHT: int | None = None
     OFFLOAD_THREADS: int = 10
     REQUEST_DEADLINE: float | None = 30.0
+    SHED_AFTER: float | None = 0.5
     TRACK_LEASES: bool = False
 
 
@@ -99,10 +105,12 @@ def _problem(value: Any, kind: Any) -> str | None:
         return None if isinstance(value, bool) else f"must be True or False, not {value!r}"
     if value is None and type(None) in get_args(kind):
         return None
-    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
-        what = "a whole number" if kind is int else "a number of seconds or None"
-        return f"must be {what}, not {value!r}"
-    if kind is int and value < 1:
+    whole = float not in (kind, *get_args(kind))
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        what = "a whole number" if whole else "a number of seconds"
+        either = " or None" if type(None) in get_args(kind) else ""
+        return f"must be {what}{either}, not {value!r}"
+    if whole and value < 1:
         return f"must be at least 1, not {value!r}"
     return None if value > 0 else f"must be more than 0, not {value!r}"
 

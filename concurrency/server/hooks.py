@@ -8,16 +8,11 @@ works as well, without what the others do.
 
 from __future__ import annotations
 
-import signal
-import time
-from types import FrameType
 from typing import Any
-
-import gevent
 
 from concurrency.server import folder, reporting
 from concurrency.server.board import STARTED, Board
-from concurrency.tasks import outstanding
+from concurrency.server.preparing import finish, prepare
 
 __all__ = [
     "child_exit",
@@ -33,11 +28,6 @@ __all__ = [
     "worker_exit",
 ]
 
-# Left of the graceful timeout for ending what did not end by itself, in seconds: when
-# it has passed, gunicorn's arbiter kills the worker.
-_TO_CANCEL = 0.5
-
-_told_to_end: float | None = None
 _board: Board | None = None
 
 
@@ -86,40 +76,30 @@ def on_exit(server: Any) -> None:
 
 
 def pre_request(worker: Any, req: Any) -> None:
-    """Count a request that begins."""
+    """Count a request that begins, and note that its client is not idle."""
     if reporting.mine is not None:
         reporting.mine.began()
+    drain = getattr(worker, "drain", None)
+    if drain is not None:
+        drain.is_busy(getattr(req.unreader, "sock", None))
 
 
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
-    """Count a request that has ended, whatever became of it."""
+    """Count a request that has ended, and note that its client may send the next."""
     if reporting.mine is not None:
         reporting.mine.ended()
+    drain, sock = getattr(worker, "drain", None), environ.get("gunicorn.socket")
+    if drain is not None and sock is not None:
+        drain.is_idle(sock)
+        if drain.begun is not None:
+            drain.close_idle()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Load what the first request would otherwise wait for, and note the time of SIGTERM."""
-    from django.urls import get_resolver
-
-    # Reading the patterns is what imports the views.
-    _ = get_resolver().url_patterns
-    _note_when_told_to_end()
+    """Prepare a worker that has loaded the application."""
+    prepare(worker)
     if reporting.mine is not None:
         reporting.mine.start()
-
-
-def _note_when_told_to_end() -> None:
-    handle = signal.getsignal(signal.SIGTERM)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        global _told_to_end
-        _told_to_end = time.monotonic()
-        if reporting.mine is not None:
-            reporting.mine.row.write(draining=True)
-        if callable(handle):
-            handle(number, frame)
-
-    signal.signal(signal.SIGTERM, note)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
@@ -128,14 +108,5 @@ def worker_exit(server: Any, worker: Any) -> None:
     gunicorn has waited for the requests; what they left behind gets what remains of
     the graceful timeout.
     """
-    left = outstanding()
-    if not left:
-        return
-    seconds = worker.cfg.graceful_timeout - _TO_CANCEL
-    if _told_to_end is not None:
-        seconds -= time.monotonic() - _told_to_end
-    gevent.wait(left, timeout=max(0.0, seconds))
-    left = outstanding()
-    if left:
-        worker.log.warning("worker ends, %d spawned greenlets are cancelled: %s", len(left), left)
-        gevent.killall(left, timeout=_TO_CANCEL)
+    if hasattr(worker, "drain"):
+        finish(worker)

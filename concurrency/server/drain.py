@@ -1,0 +1,96 @@
+"""``Drain``: whether a worker is about to end, and who would not notice by himself.
+
+Owns the moment at which the end began, and the sockets of clients that may send a request
+but have not. Knows neither gunicorn nor requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from gevent.monkey import get_original
+
+__all__ = ["TO_CANCEL", "Drain"]
+
+_Socket = get_original("socket", "socket")
+
+#: Left of the graceful timeout to cancel what did not end by itself, in seconds: when it
+#: has passed, gunicorn's arbiter kills the worker.
+TO_CANCEL = 1.0
+
+# A client that has just connected is about to send a request. It may take this long, in
+# seconds, before its connection counts as idle.
+_FRESH = 0.5
+
+
+class Drain:
+    """The end of one worker, which begins once and is never called off.
+
+    Attributes:
+        begun: when it began, on the clock of ``time.monotonic()``; None before.
+        delay: how long new connections are still served after that, in seconds.
+        then: what is called at that moment; it must not wait.
+    """
+
+    def __init__(self) -> None:
+        self.begun: float | None = None
+        self.delay = 0.0
+        self.then: Callable[[], None] = lambda: None
+        # By socket, the longest idle first: from when on it may be closed. Weak, because
+        # gunicorn's own worker does not tell when a connection ends.
+        self._idle: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+    def begin(self) -> None:
+        """Begin the end, if it has not begun. Safe in a signal handler."""
+        if self.begun is None:
+            self.begun = time.monotonic()
+            self.then()
+
+    def left(self, graceful_timeout: float) -> float:
+        """Return how many seconds what still runs may take until it is cancelled."""
+        begun = time.monotonic() if self.begun is None else self.begun
+        return begun + graceful_timeout - TO_CANCEL - time.monotonic()
+
+    def is_idle(self, sock: Any, *, fresh: bool = False) -> None:
+        """Take note of a client that may send a request now.
+
+        Args:
+            sock: its socket.
+            fresh: whether it has never sent one.
+        """
+        self._idle[sock] = time.monotonic() + _FRESH if fresh else 0.0
+
+    def is_busy(self, sock: Any) -> None:
+        """Take note of a client that has sent something, or has left."""
+        self._idle.pop(sock, None)
+
+    def close_idle(self) -> None:
+        """Close every idle connection, unless a request is on it.
+
+        Whoever reads from it still finds what has arrived, and only then the end. So a
+        request that came in the last moment is answered.
+        """
+        now = time.monotonic()
+        for sock, since in list(self._idle.items()):
+            if since <= now:
+                self._close(sock)
+
+    def close_longest_idle(self) -> None:
+        """Close the connection that has been idle for the longest time, to make room."""
+        for sock, since in list(self._idle.items()):
+            if since == 0.0:
+                self._close(sock)
+                return
+
+    def _close(self, sock: Any) -> None:
+        self.is_busy(sock)
+        # It may have been closed by the other end. gevent's own shutdown would interrupt
+        # the reader before it has read what has arrived.
+        with contextlib.suppress(OSError), _Socket(fileno=os.dup(sock.fileno())) as native:
+            native.shutdown(socket.SHUT_RD)

@@ -1,0 +1,264 @@
+"""``Gate``: a WSGI application in front of another, which lets requests in one by one.
+
+Every request waits in one line, also that of a client that always has its next one ready,
+so nobody starves. Whoever waits too long is answered 503. Owns the line and the requests
+in flight; knows nothing of sockets, so it serves the stock worker as well as ours.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from gevent import getcurrent
+from gevent.hub import Waiter, get_hub
+
+from concurrency.server.drain import Drain
+
+__all__ = ["Gate", "InFlight"]
+
+# Seconds of new work in one turn of the hub; then sockets are looked at.
+_SLICE = 0.005
+
+# How long one may wait in a line that has become permanent: this many times the work of
+# one request, within these limits, in seconds.
+_PATIENCE_FACTOR = 10
+_LEAST_PATIENCE, _MOST_PATIENCE = 0.05, 0.08
+
+_REFUSAL = b"The server has more to do than it can. Try again in a moment.\n"
+
+
+class InFlight(NamedTuple):
+    """A request that has been let in."""
+
+    method: str
+    path: str
+    since: float
+
+
+class _Place:
+    """A place in the line."""
+
+    __slots__ = ("left", "since", "waiter")
+
+    def __init__(self) -> None:
+        self.waiter: Waiter[bool] = Waiter()
+        self.since = time.monotonic()
+        self.left = False
+
+
+class Gate:
+    """Let requests in to an application, in the order in which they came.
+
+    A burst is let in as it is. When nobody has had a short wait for ``shed_after``
+    seconds, that is an overload: then who has waited for longer than ten requests take,
+    for 50 to 80 milliseconds, is answered 503 with ``Retry-After``, and the others are
+    served about as fast as ever.
+
+    Args:
+        application: the application.
+        drain: when it has begun, answers say that the connection will be closed.
+        limit: requests in flight at the same time; None: no limit.
+        shed_after: seconds that waits may be long, and that one may take; None: nobody
+            is turned away.
+
+    Attributes:
+        shed: how many were turned away.
+    """
+
+    def __init__(
+        self,
+        application: Callable[..., Iterable[bytes]],
+        drain: Drain,
+        *,
+        limit: int | None = None,
+        shed_after: float | None = None,
+    ) -> None:
+        self._application = application
+        self._drain = drain
+        self._limit = limit
+        self._shed_after = shed_after
+        self._line: deque[_Place] = deque()
+        self._running: dict[Any, InFlight] = {}
+        self._let_in = 0
+        self._is_scheduled = False
+        self._timer: Any = None
+        self._good_at = time.monotonic()
+        self._is_overloaded = False
+        # What the work of one request takes until it waits for the first time; seconds.
+        self._cost = 0.0
+        self.shed = 0
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        start = self._telling(start_response)
+        if not self._enter():
+            return _refuse(environ, start)
+        greenlet = getcurrent()
+        self._running[greenlet] = InFlight(
+            environ["REQUEST_METHOD"], environ["PATH_INFO"], time.monotonic()
+        )
+        try:
+            chunks = self._application(environ, start)
+        except BaseException:
+            self._leave(greenlet)
+            raise
+        return self._leaving(environ, chunks, greenlet)
+
+    def in_flight(self) -> dict[Any, InFlight]:
+        """Return the requests that are being worked on, by their greenlets."""
+        return dict(self._running)
+
+    def waiting(self) -> int:
+        """Return how many wait in the line."""
+        return len(self._line)
+
+    def _telling(self, start_response: Callable[..., Any]) -> Callable[..., Any]:
+        """Have an answer say that the connection ends, if it begins while the worker ends."""
+        # gunicorn decides that when it sends the head, not when the request comes.
+        response = getattr(start_response, "__self__", None)
+        force_close = getattr(response, "force_close", None)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if self._drain.begun is not None and force_close is not None:
+                force_close()
+            return start_response(status, headers, exc_info)
+
+        return start
+
+    # The line
+
+    def _enter(self) -> bool:
+        """Wait for one's turn; return whether it came."""
+        place = _Place()
+        self._line.append(place)
+        self._schedule()
+        try:
+            return bool(place.waiter.get())
+        except BaseException:
+            place.left = True
+            raise
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            get_hub().loop.run_callback(self._turn)
+
+    def _turn(self) -> None:
+        """Let in what may come in, for a while; runs in the hub."""
+        started = now = time.monotonic()
+        while self._line and now - started < _SLICE:
+            place = self._line[0]
+            patience = self._patience(now - place.since, now)
+            if place.left:
+                self._line.popleft()
+            elif now - place.since > patience:
+                self._line.popleft()
+                self.shed += 1
+                place.waiter.switch(False)
+            elif self._is_full():
+                self._is_scheduled = False
+                self._again_in(max(0.0, place.since + patience - now) + 0.001)
+                return
+            else:
+                self._line.popleft()
+                self._let_in += 1
+                place.waiter.switch(True)
+                self._cost += (time.monotonic() - now - self._cost) / 16
+            now = time.monotonic()
+        self._is_scheduled = bool(self._line)
+        if self._line:
+            # A callback would come before the hub has looked at the sockets.
+            self._again_in(0.0)
+
+    def _patience(self, waited: float, now: float) -> float:
+        """Return how long the first in the line may have waited, in seconds.
+
+        One long wait is an accident; none that is short, for long, is an overload. It
+        ends when the wait is clearly shorter than what is then allowed.
+        """
+        if self._shed_after is None:
+            return math.inf
+        if self._is_full():
+            enough = _MOST_PATIENCE
+        else:
+            enough = min(max(_PATIENCE_FACTOR * self._cost, _LEAST_PATIENCE), _MOST_PATIENCE)
+        if waited < enough / 2 or (waited < enough and not self._is_overloaded):
+            self._good_at = now
+            self._is_overloaded = False
+        elif now - self._good_at > self._shed_after:
+            self._is_overloaded = True
+        return enough if self._is_overloaded else self._shed_after
+
+    def _is_full(self) -> bool:
+        return self._limit is not None and self._let_in >= self._limit
+
+    def _again_in(self, seconds: float) -> None:
+        if seconds == math.inf:
+            return
+        if self._timer is not None:
+            self._timer.close()
+        self._timer = get_hub().loop.timer(seconds)
+        self._timer.start(self._turn)
+
+    # Leaving
+
+    def _leaving(
+        self, environ: dict[str, Any], chunks: Iterable[bytes], greenlet: Any
+    ) -> Iterable[bytes]:
+        """Return the body of an answer, at whose end the request is no more in flight."""
+        body = _Body(chunks, getattr(chunks, "close", None), partial(self._leave, greenlet))
+        wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(wrapper, type) and isinstance(chunks, wrapper):
+            # It has to stay what it is, so that the kernel can send the file.
+            chunks.close = body.close  # type: ignore[attr-defined]
+            return chunks
+        return body
+
+    def _leave(self, greenlet: Any) -> None:
+        if self._running.pop(greenlet, None) is not None:
+            self._let_in -= 1
+            if self._line:
+                self._schedule()
+
+
+class _Body:
+    """The body of an answer, and what happens when the server has done with it."""
+
+    __slots__ = ("_chunks", "_close", "_then")
+
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        close: Callable[[], None] | None,
+        then: Callable[[], None],
+    ) -> None:
+        self._chunks = chunks
+        self._close = close
+        self._then = then
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+    def close(self) -> None:
+        try:
+            if self._close is not None:
+                self._close()
+        finally:
+            self._then()
+
+
+def _refuse(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    headers = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(_REFUSAL))),
+        ("Retry-After", "1"),
+        ("Cache-Control", "no-store"),
+    ]
+    start_response("503 Service Unavailable", headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [_REFUSAL]

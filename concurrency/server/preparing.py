@@ -1,0 +1,80 @@
+"""What a worker does when it has loaded the application, and when it ends.
+
+The same for gunicorn's own gevent worker, whose hooks call it, and for ours.
+"""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import gevent
+from gevent.hub import get_hub
+from gevent.pool import Group
+
+from concurrency.conf import conf
+from concurrency.server import reporting
+from concurrency.server.drain import TO_CANCEL, Drain
+from concurrency.server.gate import Gate
+from concurrency.server.options import current
+from concurrency.tasks import outstanding
+
+__all__ = ["finish", "prepare"]
+
+
+def prepare(worker: Any) -> None:
+    """Put the gate before the application, and load what the first request would wait for.
+
+    Args:
+        worker: gunicorn's, with its application loaded. Doing it twice does nothing.
+    """
+    if isinstance(worker.wsgi, Gate):
+        return
+    from django.urls import get_resolver
+
+    # Reading the patterns is what imports the views.
+    _ = get_resolver().url_patterns
+    drain = getattr(worker, "drain", None)
+    if drain is None:
+        drain = worker.drain = Drain()
+        _watch_for_sigterm(drain)
+    drain.delay = current().drain_delay
+    if reporting.mine is not None:
+        drain.then = partial(reporting.mine.row.write, draining=True)
+    worker.wsgi = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=conf.SHED_AFTER)
+
+
+def _watch_for_sigterm(drain: Drain) -> None:
+    """Close idle connections at SIGTERM, for a worker that does not do it itself."""
+    handle = signal.getsignal(signal.SIGTERM)
+    loop = get_hub().loop
+
+    def begin(number: int, frame: FrameType | None) -> None:
+        drain.begin()
+        loop.run_callback_threadsafe(drain.close_idle)
+        if callable(handle):
+            handle(number, frame)
+
+    signal.signal(signal.SIGTERM, begin)
+
+
+def finish(worker: Any, connections: Group | None = None) -> None:
+    """Wait for greenlets of ``spawn`` that outlived their requests, then end what is left.
+
+    Args:
+        worker: gunicorn's, which has waited for the requests.
+        connections: those that still have work.
+    """
+    drain: Drain = worker.drain
+    left = outstanding()
+    if left:
+        gevent.wait(left, timeout=max(0.0, drain.left(worker.cfg.graceful_timeout)))
+        left = outstanding()
+    if left:
+        worker.log.warning("worker ends, %d spawned greenlets are cancelled: %s", len(left), left)
+    requests = list(connections or ())
+    if requests:
+        worker.log.warning("worker ends, %d connections are cut off", len(requests))
+    gevent.killall([*left, *requests], timeout=TO_CANCEL)

@@ -1,0 +1,257 @@
+"""``GeventWorker``: gunicorn's, which drains at once, and waits for nobody for ever.
+
+Owns connections: when they are accepted, how long their clients may be silent, and in
+which order they end. What happens to requests is the gate's, see ``gate.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.hub import get_hub
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gevent.socket import wait_read
+from gunicorn.http import wsgi
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.sock import ssl_context
+from gunicorn.workers import ggevent
+
+from concurrency.server.drain import Drain
+from concurrency.server.preparing import finish, prepare
+from concurrency.server.response import Response
+
+__all__ = ["GeventWorker"]
+
+_READ = 1
+
+# How often the end looks at what is left, in seconds.
+_LOOK = 0.05
+
+
+class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
+    """The worker class ``concurrency.server.GeventWorker``.
+
+    Attributes:
+        head_limit: seconds in which the head of a request has to arrive, from its first
+            byte on.
+        stall_limit: seconds for which a client may neither send any of a body nor take any
+            of an answer.
+    """
+
+    head_limit = 10.0
+    stall_limit = 30.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.drain = Drain()
+        self._change = Event()
+        self._connections = Pool(self.worker_connections)
+
+    # From its begin to its end
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to drain; a signal handler."""
+        self.drain.begin()
+        self.alive = False
+
+    def run(self) -> None:
+        """Serve until told to end; then end in order."""
+        prepare(self)
+        servers = [self._serve(listener) for listener in self.sockets]
+        # The hub sleeps in the kernel: without this a signal waits for the next heartbeat.
+        watcher = get_hub().loop.io(self.PIPE[0], _READ)
+        watcher.start(self._signalled)
+        while self.alive:
+            self._wait(1.0)
+        self._end(servers)
+        watcher.close()
+
+    def _signalled(self) -> None:
+        os.read(self.PIPE[0], 4096)
+        self._change.set()
+
+    def _wait(self, seconds: float) -> None:
+        """Tell the arbiter that the hub turns, and wait for a change."""
+        self.notify()
+        self._change.clear()
+        self._change.wait(seconds)
+
+    def _serve(self, listener: Any) -> StreamServer:
+        listener.setblocking(True)
+        tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        server = StreamServer(
+            listener,
+            handle=partial(self.handle, _Address(listener.getsockname())),
+            spawn=self._connections,
+            **tls,
+        )
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    def _end(self, servers: list[StreamServer]) -> None:
+        """End in order: delay, listeners, idle connections, requests, spawned greenlets."""
+        if self.drain.begun is not None:
+            open_until = self.drain.begun + self.drain.delay
+            while (left := open_until - time.monotonic()) > 0:
+                self._wait(min(left, 1.0))
+        self.drain.begin()
+        for server in servers:
+            self._take_backlog(server)
+            server.close()
+        while len(self._connections) and self.drain.left(self.cfg.graceful_timeout) > 0:
+            self.drain.close_idle()
+            self._wait(_LOOK)
+        finish(self, self._connections)
+
+    def _take_backlog(self, server: StreamServer) -> None:
+        """Accept who has connected already: closing the listener would turn them away."""
+        server.stop_accepting()
+        for _ in range(self.cfg.backlog):
+            if self._connections.full():
+                return
+            client = server.do_read()
+            if not client:
+                return
+            server.do_handle(*client)
+
+    # Connections
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection."""
+        try:
+            begun = self._has_begun(client)
+        except OSError:
+            begun = False  # it left again
+        if begun:
+            super().handle(listener, client, addr)
+        else:
+            client.close()
+        if self.drain.begun is not None:
+            self._change.set()
+
+    def _has_begun(self, client: Any) -> bool:
+        """Wait for the first byte of a client; return whether there is one."""
+        self.drain.is_idle(client, fresh=True)
+        try:
+            wait_read(client.fileno(), timeout=self.cfg.keepalive or self.head_limit)
+        except TimeoutError:
+            return False
+        finally:
+            self.drain.is_busy(client)
+        return True
+
+    def timeout_ctx(self) -> gevent.Timeout:
+        """Limit the time in which the head of a request may arrive."""
+        # False: it ends the block and is not raised.
+        return gevent.Timeout(self.head_limit, False)  # type: ignore[arg-type]
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Answer one request on HTTP/1, and wait for the next."""
+        sock.settimeout(self.stall_limit)
+        req.unreader.__class__ = _Unreader
+        req.unreader.give_up = req.force_close
+        try:
+            self._answer(listener_name, req, sock, addr)
+        except gevent.GreenletExit:
+            raise StopIteration from None
+        self._await_next(req.unreader, sock)
+
+    def _answer(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        started = datetime.now()  # gunicorn's access log wants the difference of two
+        environ: dict[str, Any] = {}
+        response = None
+        try:
+            self.cfg.pre_request(self, req)
+            response, environ = wsgi.create(
+                req, sock, addr, listener_name, self.cfg, response_class=Response
+            )
+            environ["wsgi.multithread"] = True
+            self._count(response)
+            chunks = self.wsgi(environ, response.start_response)
+            try:
+                self._write(chunks, environ, response)
+            finally:
+                self.log.access(response, req, environ, datetime.now() - started)
+                if hasattr(chunks, "close"):
+                    chunks.close()
+            if response.should_close():
+                raise StopIteration
+        except (StopIteration, OSError):
+            raise
+        except (Exception, SystemExit):
+            if response is None or not response.headers_sent:
+                raise
+            # What was sent cannot be taken back; a client sees that the answer is cut off.
+            self.log.exception("Error handling request %s", req.uri)
+            raise StopIteration from None
+        finally:
+            self.cfg.post_request(self, req, environ, response)
+
+    def _count(self, response: Response) -> None:
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+            self._change.set()
+        if not self.alive or not self.cfg.keepalive:
+            response.force_close()
+
+    def _write(self, chunks: Any, environ: dict[str, Any], response: Response) -> None:
+        if isinstance(chunks, environ["wsgi.file_wrapper"]):
+            response.write_file(chunks)
+        else:
+            for chunk in chunks:
+                response.write(chunk)
+        response.close()
+
+    def _await_next(self, unreader: Any, sock: Any) -> None:
+        """Wait until the client sends something; end the connection if it does not."""
+        if unreader.buf.getbuffer().nbytes:
+            return
+        sock.settimeout(self.cfg.keepalive)
+        self.drain.is_idle(sock)
+        if self._connections.full():
+            self.drain.close_longest_idle()
+        try:
+            data = sock.recv(8192)
+        except TimeoutError:
+            data = b""
+        finally:
+            self.drain.is_busy(sock)
+        if not data:
+            raise StopIteration
+        unreader.unread(data)
+        sock.settimeout(self.stall_limit)
+
+
+class _Address:
+    """Where a listener listens; it has to be known after the listener was closed."""
+
+    def __init__(self, name: Any) -> None:
+        self._name = name
+
+    def getsockname(self) -> Any:
+        return self._name
+
+
+class _Unreader(SocketUnreader):  # type: ignore[misc]
+    """Reads from a client, and takes one that stalls for one that has left."""
+
+    give_up: Callable[[], None]
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        try:
+            return bytes(super().chunk(size_hint))
+        except TimeoutError:
+            self.give_up()
+            return b""

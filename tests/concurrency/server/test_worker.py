@@ -1,0 +1,251 @@
+"""What our worker class promises its clients, with a real gunicorn, signals and sockets."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+
+import gevent
+import psycopg
+import pytest
+from gevent.pool import Pool
+
+from tests.concurrency.server.gunicorns import Client, every
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_hundred_requests_in_flight_at_sigterm_are_answered(start):
+    """No client sees an error, each is told that its connection ends, and the exit code is 0."""
+    server = start("--keep-alive", "30")
+    clients = [server.connect() for _ in range(200)]
+    for client in clients:
+        client.send("/sleep/0.7/")
+    # The last of them is in flight when it has been read.
+    server.get("/")
+    server.signal(signal.SIGTERM)
+    answers = [client.receive() for client in clients]
+    assert {status for status, _, _ in answers} == {200}
+    assert all("Connection: close" in head for _, head, _ in answers)
+    assert server.process.wait(timeout=5) == 0
+
+
+def test_an_idle_keep_alive_client_does_not_hold_up_the_exit(start):
+    """The worker is gone in less than a second, and the client sees a clean end."""
+    server = start("--keep-alive", "30", "--graceful-timeout", "30")
+    idle = server.connect()
+    assert "Connection: keep-alive" in idle.get()[1]
+    begun = time.monotonic()
+    assert server.terminate() == 0
+    assert time.monotonic() - begun < 1
+    assert idle.is_closed()
+
+
+def test_what_waits_in_the_backlog_at_sigterm_is_served(start):
+    """Who connected before the listener was closed gets an answer, not a reset."""
+    server = start()
+    busy = server.connect()
+    busy.send("/block/0.6/")
+    server.wait_for("hub is blocked")
+    waiting = [server.connect() for _ in range(20)]
+    for client in waiting:
+        client.send()
+    server.signal(signal.SIGTERM)
+    assert [client.receive()[0] for client in [busy, *waiting]] == [200] * 21
+    assert server.process.wait(timeout=5) == 0
+
+
+def test_new_connections_are_served_during_the_drain_delay(start):
+    """Until the balancer has noticed, and each answer says that the connection ends."""
+    server = start("--keep-alive", "30", CONCURRENCY_DRAIN_DELAY="1")
+    server.signal(signal.SIGTERM)
+    server.wait_for("Handling signal: term")
+    status, head, _ = server.get()
+    assert (status, "Connection: close" in head) == (200, True)
+    assert server.process.wait(timeout=5) == 0
+
+
+def test_what_is_not_done_at_the_graceful_timeout_is_cancelled(start, postgres_url):
+    """Its statement ends on the server, its client sees the end, and the exit code is 0."""
+    server = start("--graceful-timeout", "2", DATABASE_URL=f"{postgres_url}?application_name=cut")
+    client = server.connect()
+    client.send("/query/60/")
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cut'"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+
+        def running() -> int:
+            return connection.execute(asking).fetchone()[0]
+
+        with gevent.Timeout(5):
+            while not running():
+                gevent.sleep(0.02)
+        assert server.terminate() == 0
+        assert running() == 0
+    with pytest.raises(EOFError):
+        client.receive()
+    assert "1 connections are cut off" in server.text()
+
+
+def test_idle_connections_make_room_for_new_ones(start):
+    """A limit of two sockets is no limit for a third client while two are idle."""
+    server = start("--worker-connections", "2", "--keep-alive", "30")
+    first, second, third = (server.connect() for _ in range(3))
+    assert first.get()[0] == second.get()[0] == 200
+    assert third.get()[0] == 200
+    assert first.is_closed()
+
+
+def test_a_client_with_its_next_request_always_ready_starves_nobody(start):
+    """Who comes later is served in his turn, not after all of the other's requests."""
+    server = start("--keep-alive", "30")
+    greedy, other = server.connect(), server.connect()
+    other.get()
+    count = 100
+    greedy.socket.sendall(b"GET /burn/0.01/ HTTP/1.1\r\nHost: x\r\n\r\n" * count)
+    greedy.receive()
+    assert other.get()[0] == 200
+    greedy.socket.setblocking(False)
+    served = 1 + greedy._buffer.count(b"HTTP/1.1 200") + greedy.socket.recv(1 << 20).count(b"burnt")
+    assert served < count / 2
+
+
+def test_a_client_that_sends_its_head_slowly_is_left(start):
+    """The head of a request has a limit as a whole, however often a byte comes."""
+    server = start("--keep-alive", "30")
+    slow = server.connect()
+    slow.socket.sendall(b"GET / HTTP/1.1\r\n")
+    with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as the machine likes
+        for _ in range(200):
+            slow.socket.sendall(b"X-Slow: 1\r\n")
+            gevent.sleep(0.02)
+    assert server.get()[0] == 200
+
+
+def test_a_body_that_stalls_ends_its_request(start):
+    """The application sees the end of what was sent, and nobody waits for the rest."""
+    server = start("--keep-alive", "30")
+    slow = server.connect()
+    slow.send("/take/", "Content-Length: 100", method="POST", body=b"half")
+    assert slow.receive()[2] == b"4"
+    assert slow.is_closed()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+    ],
+    ids=["length and chunked", "two lengths", "chunked not last", "folded", "space", "huge"],
+)
+def test_a_request_that_two_servers_could_read_differently_is_rejected(shared, request_bytes):
+    """It is answered 4xx, its connection ends, and others notice nothing."""
+    other = shared.connect()
+    other.get()
+    client = shared.connect()
+    with every(client, other):
+        client.socket.sendall(request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b"".join(iter(lambda: _read(client.socket), b""))
+        assert answer.startswith(b"HTTP/1.1 4")
+        assert answer.count(b"HTTP/1.1") == 1
+        assert other.get()[0] == 200
+
+
+def _read(client: socket.socket) -> bytes:
+    try:
+        return client.recv(65536)
+    except ConnectionResetError:
+        return b""
+
+
+class Visitors:
+    """Clients that ask again and again, as browsers do: one retry on a reused connection."""
+
+    def __init__(self, server, count: int) -> None:
+        self.answers: list[int] = []
+        self.pids: set[bytes] = set()
+        self.errors: list[Exception] = []
+        self._port = server.port
+        self._stop = False
+        self._greenlets = Pool(count)
+        for _ in range(count):
+            self._greenlets.spawn(self._visit)
+
+    def _visit(self) -> None:
+        client, asked = Client(self._port), 0
+        while not self._stop:
+            try:
+                status, head, body = client.get("/")
+            except (EOFError, ConnectionError) as error:
+                if not asked:
+                    self.errors.append(error)
+                head = "Connection: close"
+            else:
+                self.answers.append(status)
+                self.pids.add(body)
+                asked += 1
+            if "Connection: close" in head or asked == 5:
+                client.close()
+                client, asked = Client(self._port), 0
+            gevent.sleep(0.005)
+        client.close()
+
+    def stop(self) -> None:
+        self._stop = True
+        self._greenlets.join(timeout=10)
+
+    def wait_for_workers(self, count: int) -> None:
+        """Return when this many have answered, one after another or at once."""
+        with gevent.Timeout(10, TimeoutError(f"{len(self.pids)} workers have answered")):
+            while len(self.pids) < count:
+                gevent.sleep(0.02)
+
+
+@pytest.fixture
+def visitors():
+    started = []
+
+    def begin(server, count: int = 10) -> Visitors:
+        started.append(Visitors(server, count))
+        return started[-1]
+
+    yield begin
+    for those in started:
+        those.stop()
+
+
+def nothing_is_lost(server, those: Visitors) -> None:
+    those.stop()
+    assert those.errors == []
+    assert set(those.answers) == {200}
+    assert len(those.answers) > 50
+    assert server.terminate() == 0
+
+
+def test_reload_and_logs_and_numbers_of_workers_under_load_lose_no_request(start, visitors):
+    """SIGHUP, SIGUSR1, SIGTTIN and SIGTTOU, one after another, while ten clients ask."""
+    server = start()
+    those = visitors(server)
+    those.wait_for_workers(1)
+    server.signal(signal.SIGUSR1)
+    server.signal(signal.SIGHUP)
+    those.wait_for_workers(2)
+    server.signal(signal.SIGTTIN)
+    those.wait_for_workers(3)
+    server.signal(signal.SIGTTOU)
+    server.wait_for("Worker exiting", 2)
+    nothing_is_lost(server, those)
+
+
+def test_max_requests_under_load_with_preload_loses_no_request(start, visitors):
+    """A worker that has served its share is replaced while clients go on asking."""
+    server = start("--max-requests", "100", "--preload", workers=2)
+    those = visitors(server)
+    server.wait_for("Autorestarting worker", 3)
+    nothing_is_lost(server, those)
