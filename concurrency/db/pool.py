@@ -23,8 +23,9 @@ from concurrency.db.errors import PoolStarvation, PoolTimeout
 from concurrency.db.fanout import user_place
 from concurrency.db.opening import Template, is_of_server, open_connection
 from concurrency.db.options import PoolOptions
-from concurrency.db.slots import QueueFull, Slots, Waiter
-from concurrency.db.starvation import are_all_waiting, find_circle
+from concurrency.db.queueing import QueueFull, Waiter
+from concurrency.db.slots import Slots
+from concurrency.db.starvation import find_circle
 from concurrency.db.statistics import PoolStatistics
 
 logger = logging.getLogger("concurrency.db")
@@ -256,22 +257,16 @@ class Pool:
     def look_for_starvation(self) -> None:
         """Raise ``PoolStarvation`` in the first of those who could wait for ever.
 
-        Called when somebody begins to wait for a connection, or for children while
-        it holds one, and from time to time. Never waits.
+        Called when somebody begins to wait for whatever, and from time to time. Never waits.
         """
         if not self._slots.are_all_leased():
             return
-        leases = self._slots.leases()
-        if not are_all_waiting(leases):
-            return
-        waiters = self._slots.waiters()
-        stuck, circle = find_circle(leases, [waiter.lease.owner() for waiter in waiters])
-        for waiter in waiters:
-            if stuck and waiter.lease.owner() is stuck[0]:
-                error = self._timeout(0.0, PoolStarvation)
-                error.circle = circle
-                self._slots.fail(waiter, error)
-                return
+        stuck, circle = find_circle(self._slots.leases(), self._slots.is_waiting)
+        waiter = self._slots.first_of(stuck)
+        if waiter is not None:
+            error = self._timeout(0.0, PoolStarvation)
+            error.circle = circle
+            self._slots.fail(waiter, error)
 
     def _watch_owners(self) -> None:
         if get_hub() is home_hub:

@@ -10,30 +10,37 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# The beginning of a statement: of the text, or after a semicolon, behind comments.
-_START = r"(?:\A|;)(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
+# The beginning of a statement: of the text, or after a semicolon, behind comments. What
+# looks like a comment may be one that MySQL executes.
+_START = r"(?:\A|;)(?:\s|\(|(?:--|#)[^\n]*\n|/\*M?!\d*|(?>/\*(?!M?!).*?\*/))*"
 
 _POSTGRESQL = re.compile(
     rf"{_START}(?:"
-    r"SET(?!\s+(?:LOCAL|TRANSACTION|CONSTRAINTS)\b)|RESET|LISTEN|UNLISTEN|LOAD|DECLARE|DISCARD|"
+    r"SET(?!\s+(?:LOCAL|TRANSACTION|CONSTRAINTS)\b)|RESET|LISTEN|UNLISTEN|LOAD|DECLARE|DISCARD|DO|"
     r"PREPARE(?!\s+TRANSACTION\b)|CREATE\s+(?:\w+\s+){0,3}TEMP(?:ORARY)?)\b"
     r"|\bINTO\s+TEMP(?:ORARY)?\b"
+    r"|\bpg_temp\."
     r"|\bset_config\s*\("
     r"|\bpg_(?:try_)?advisory_lock(?:_shared)?\s*\(",
     re.IGNORECASE | re.DOTALL,
 )
 
+# SET TRANSACTION is about the next transaction, whoever begins it. CALL binds its
+# arguments to user variables.
 _MYSQL = re.compile(
-    rf"{_START}(?:SET(?!\s+(?:TRANSACTION|PASSWORD)\b)|USE|PREPARE|LOCK\s+TABLES?|HANDLER|"
-    r"CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY)\b"
+    rf"{_START}(?:SET(?!\s+PASSWORD\b)|USE|CALL|PREPARE|EXECUTE\s+IMMEDIATE|BEGIN\s+NOT|"
+    r"(?:LOCK|FLUSH)\s+TABLES?|HANDLER|CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY)\b"
     r"|\bGET_LOCK\s*\("
-    r"|@\w+\s*:="
+    r"|@(?:`[^`]+`|[\w.$'\"]+)\s*:="
     r"|\bINTO\s+@",
     re.IGNORECASE | re.DOTALL,
 )
 
+# A pragma with an argument in parentheses sets something, but for those that ask.
+_ASKING = "(?:table|index|foreign_key|integrity|quick)_|wal_checkpoint|optimize|incremental_vacuum"
 _SQLITE = re.compile(
-    rf"{_START}(?:PRAGMA\s+[\w.]+\s*=|(?:ATTACH|DETACH|CREATE\s+TEMP(?:ORARY)?)\b)",
+    rf"{_START}(?:PRAGMA\s+(?:\w+\.)?(?:\w+\s*=|(?!{_ASKING})\w+\s*\()|"
+    r"(?:ATTACH|DETACH|CREATE\s+TEMP(?:ORARY)?)\b)",
     re.IGNORECASE | re.DOTALL,
 )
 

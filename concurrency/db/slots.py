@@ -10,34 +10,16 @@ from __future__ import annotations
 
 import copy
 import time
-from collections import deque
+from collections.abc import Collection
+from typing import Any
 
-from gevent.event import Event
 from gevent.monkey import get_original
 
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.opening import BackOff
 from concurrency.db.options import PoolOptions
+from concurrency.db.queueing import Queue, QueueFull, Waiter
 from concurrency.db.statistics import PoolStatistics
-
-
-class Waiter:
-    """One place in the queue: is given a connection, or the error of an attempt."""
-
-    __slots__ = ("error", "event", "lease")
-
-    def __init__(self, lease: Lease) -> None:
-        self.lease = lease
-        self.event = Event()
-        self.error: BaseException | None = None
-
-    def is_served(self) -> bool:
-        """Return whether the wait is over."""
-        return self.lease.connection is not None or self.error is not None
-
-
-class QueueFull(Exception):
-    """There are as many waiters as there may be."""
 
 
 class Slots:
@@ -54,7 +36,7 @@ class Slots:
         self._lock = get_original("_thread", "RLock")()
         self._idle: list[PooledConnection] = []
         self._leases: set[Lease] = set()
-        self._waiters: deque[Waiter] = deque()
+        self._waiters = Queue()
         self._connecting = 0
         self._discarding = 0
         self._closed = False
@@ -76,8 +58,7 @@ class Slots:
         """
         with self._lock:
             if self._idle and not self._waiters:
-                lease.connection = self._idle.pop()
-                self._leases.add(lease)
+                self._grant(lease, self._idle.pop())
                 return None
             if 0 < self._options.max_waiting <= len(self._waiters):
                 raise QueueFull
@@ -88,8 +69,13 @@ class Slots:
     def leave(self, waiter: Waiter) -> None:
         """Take a waiter out of the queue, if it was not served."""
         with self._lock:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            self._waiters.remove(waiter)
+
+    def _grant(self, lease: Lease, connection: PooledConnection) -> None:
+        """Begin a lease; under the lock."""
+        lease.connection = connection
+        lease.since = time.monotonic()
+        self._leases.add(lease)
 
     def give_back(self, lease: Lease, *, fit: bool) -> PooledConnection | None:
         """End a lease; return its connection if it has to be cleaned or closed.
@@ -131,9 +117,8 @@ class Slots:
             return False
         connection.cursors.clear()  # none of them is open
         if self._waiters:
-            waiter = self._waiters.popleft()
-            waiter.lease.connection = connection
-            self._leases.add(waiter.lease)
+            waiter = self._waiters.pop_first()
+            self._grant(waiter.lease, connection)
             waiter.event.set()
         elif self._closed:
             return False
@@ -192,7 +177,7 @@ class Slots:
             everybody = of_server and not self._used()
             told = len(self._waiters) if everybody else min(1, len(self._waiters))
             for number in range(told):
-                waiter = self._waiters.popleft()
+                waiter = self._waiters.pop_first()
                 # A copy, or tracebacks of many greenlets would pile up in one error.
                 waiter.error = copy.copy(error) if number else error
                 waiter.event.set()
@@ -201,8 +186,7 @@ class Slots:
     def fail(self, waiter: Waiter, error: BaseException) -> None:
         """End a wait with an error, unless it has ended."""
         with self._lock:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            if self._waiters.remove(waiter):
                 waiter.error = error
                 waiter.event.set()
 
@@ -251,14 +235,19 @@ class Slots:
         with self._lock:
             return sorted(self._leases, key=lambda lease: lease.since)
 
-    def waiters(self) -> list[Waiter]:
-        """Return who waits, the first first."""
+    def first_of(self, greenlets: Collection[Any]) -> Waiter | None:
+        """Return the first waiter that is one of these greenlets, None if there is none."""
         with self._lock:
-            return list(self._waiters)
+            mine = (each for each in self._waiters if each.lease.owner() in greenlets)
+            return next(mine, None) if greenlets else None
 
     def are_all_leased(self) -> bool:
         """Return whether somebody waits and nothing but a lease's end could help."""
         return bool(self._waiters) and len(self._leases) >= self._options.max_size
+
+    def is_waiting(self, greenlet: Any) -> bool:
+        """Return whether a greenlet is in the queue."""
+        return self._waiters.has(greenlet)
 
     def is_quiet(self) -> bool:
         """Return whether there is nothing to look after."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -14,7 +15,7 @@ from django.db import connection, connections
 from concurrency.db import pool_statistics, registry
 from concurrency.db.statistics import PoolStatistics
 from concurrency.testing.proxy import TCPProxy
-from tests.concurrency.db.targets import MariaDBTarget, Observer, PostgreSQL, Target
+from tests.concurrency.db.targets import MariaDBTarget, Observer, PostgreSQL, SQLite, Target
 
 
 def query(sql: str = "SELECT 1", *params: object) -> Any:
@@ -50,8 +51,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def target(request: pytest.FixtureRequest) -> Target:
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
     """The database on which a test runs."""
+    if request.param == "sqlite":
+        return SQLite(tmp_path / "database.sqlite3")
     if request.param == "mariadb":
         return MariaDBTarget(request.getfixturevalue("mariadb"))
     return PostgreSQL(request.getfixturevalue("postgres_url"))

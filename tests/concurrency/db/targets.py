@@ -5,8 +5,13 @@ A test that is about one of them alone says so with ``@pytest.mark.targets("name
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +22,7 @@ from gevent.event import Event
 from psycopg2.extras import NamedTupleCursor
 from pymysql.cursors import SSCursor
 
+from concurrency.db.drivers.sqlite.connection import Connection
 from tests.mariadb import MariaDB
 
 NAME = "pool-under-test"
@@ -34,7 +40,7 @@ class Observer:
         raise NotImplementedError
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self, pause: float = 0.0) -> Iterator[None]:
         """Ask again and again how many sessions there are; ``most`` is the answer."""
         self.most = 0
         enough = Event()
@@ -42,7 +48,7 @@ class Observer:
         def watch() -> None:
             while not enough.is_set():
                 self.most = max(self.most, self.sessions())
-                gevent.sleep(0)
+                gevent.sleep(pause)
 
         watcher = gevent.spawn(watch)
         try:
@@ -50,6 +56,11 @@ class Observer:
         finally:
             enough.set()
             watcher.join()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Hold what the target's ``endless`` statement waits for."""
+        yield
 
 
 class PostgreSQLObserver(Observer):
@@ -92,6 +103,7 @@ class PostgreSQL:
     """PostgreSQL, with the driver that Django has picked."""
 
     name = "postgresql"
+    is_server = True
     observer = PostgreSQLObserver
 
     session = "SELECT pg_backend_pid()"
@@ -100,6 +112,7 @@ class PostgreSQL:
     open_cursors = "SELECT count(*) FROM pg_cursors"
     change = "SELECT set_config('my.setting', 'mine', false)"
     look = "SELECT nullif(current_setting('my.setting', true), '')"
+    endless = "SELECT 1 FROM pg_sleep(30)"
 
     def __init__(self, url: str) -> None:
         self.where = url
@@ -137,23 +150,42 @@ class MariaDBObserver(Observer):
     def __init__(self, server: MariaDB) -> None:
         self._connection = server.root()
         self._user = server.user
+        self._seen: set[int] = set()  # sessions that have used a database
         self.ask(f"USE {server.databases[0]}")
         self.ask(_SCRATCH)
+        self.ask("CREATE TABLE IF NOT EXISTS held (id int PRIMARY KEY)")
+        self.ask("INSERT IGNORE INTO held VALUES (1)")
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Hold the row that the target's ``endless`` statement waits for."""
+        self.ask("BEGIN")
+        self.ask("SELECT id FROM held FOR UPDATE")
+        yield
+        self.ask("ROLLBACK")
 
     def ask(self, sql: str, *params: object) -> Any:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, params)
             return cursor.fetchall()
 
-    def sessions(self, condition: str = "(db IS NOT NULL OR command = 'Killed')") -> int:
+    def sessions(self) -> int:
         # The one that stops statements uses no database: it is counted apart. Nor does one
         # that was killed, while it ends.
+        sql = "SELECT id, db, command FROM information_schema.processlist WHERE user = %s"
+        rows = self.ask(sql, self._user)
+        self._seen.update(number for number, database, _ in rows if database is not None)
+        ending = [number in self._seen for number, _, command in rows if command == "Killed"]
+        living = [database for _, database, command in rows if command != "Killed"]
+        return sum(ending) + sum(database is not None for database in living)
+
+    def _count(self, condition: str) -> int:
         sql = "SELECT count(*) FROM information_schema.processlist WHERE user = %s AND "
         return self.ask(sql + condition, self._user)[0][0]
 
     def controls(self) -> int:
         """Return how many sessions there are that stop statements."""
-        return self.sessions("db IS NULL AND command NOT IN ('Killed', 'Quit')")
+        return self._count("db IS NULL AND command NOT IN ('Killed', 'Quit')")
 
     def kills(self) -> int:
         """Return how often anybody has said KILL."""
@@ -161,11 +193,11 @@ class MariaDBObserver(Observer):
 
     def running(self, text: str = "") -> int:
         """Return how many statements that contain a text are executed."""
-        return self.sessions(f"command = 'Query' AND info LIKE '%%{text}%%'")
+        return self._count(f"command = 'Query' AND info LIKE '%%{text}%%'")
 
     def in_transaction(self) -> int:
         """Return how many sessions have a transaction open and do nothing."""
-        return self.sessions(
+        return self._count(
             "command = 'Sleep' AND id IN "
             "(SELECT trx_mysql_thread_id FROM information_schema.innodb_trx)"
         )
@@ -182,6 +214,7 @@ class MariaDBTarget:
     """MariaDB with PyMySQL."""
 
     name = "mariadb"
+    is_server = True
     observer = MariaDBObserver
 
     session = "SELECT CONNECTION_ID()"
@@ -190,6 +223,9 @@ class MariaDBTarget:
     open_cursors = "SELECT 0"  # it has none that outlive a statement
     change = "SELECT GET_LOCK('mine', 0)"
     look = "SELECT IS_USED_LOCK('mine')"
+    # Not SLEEP: all who are in it share one lock of the server, and of many that are killed
+    # at once one may stop the server's KILL, and with it everybody, for two seconds.
+    endless = "SELECT id FROM held FOR UPDATE"
 
     def __init__(self, server: MariaDB) -> None:
         self.where = server
@@ -221,4 +257,58 @@ class MariaDBTarget:
         return cursor
 
 
-Target = PostgreSQL | MariaDBTarget
+class SQLiteObserver(Observer):
+    """Looks at the open files and the connections of this process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        with contextlib.closing(sqlite3.connect(path)) as made:
+            made.execute(_SCRATCH)
+
+    def sessions(self) -> int:
+        files = Path("/proc/self/fd").iterdir()
+        return sum(os.path.realpath(file) == self._path for file in files)
+
+    def _connections(self) -> list[Connection]:
+        found = [each for each in gc.get_objects() if issubclass(type(each), Connection)]
+        return [each for each in found if not each.is_closed]
+
+    def running(self, text: str = "") -> int:
+        """Return on how many connections anything is executed."""
+        return sum(each.is_busy() for each in self._connections())
+
+    def in_transaction(self) -> int:
+        """Return how many connections have a transaction open and do nothing."""
+        idle = [each for each in self._connections() if not each.is_busy()]
+        return sum(each.in_transaction for each in idle)
+
+    def close(self) -> None:
+        """There is nothing to be closed."""
+
+
+class SQLite:
+    """SQLite with a database in a file."""
+
+    name = "sqlite"
+    observer = SQLiteObserver
+    is_server = False
+
+    def __init__(self, path: Path) -> None:
+        self.where = path
+        self.settings = {
+            "ENGINE": "concurrency.db.backends.sqlite3",
+            "NAME": str(path),
+            "OPTIONS": {},
+        }
+        self.endless = self.sleep(30)
+
+    def sleep(self, seconds: float, result: str = "1") -> str:
+        """Return a statement that takes about some seconds, all of them computing."""
+        steps = int(seconds * 5_000_000)
+        return (
+            f"SELECT {result} FROM (WITH RECURSIVE n(x) AS "  # noqa: S608 - of the tests
+            f"(SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {steps}) SELECT count(*) FROM n)"
+        )
+
+
+Target = PostgreSQL | MariaDBTarget | SQLite

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -238,53 +237,6 @@ def test_a_wrapper_that_was_thrown_away_gives_its_connection_back(pool):
 
     gc.collect()
     assert query() == 1
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(60)
-def test_two_thousand_raw_greenlets_on_a_pool_of_four(pool, target, observer):
-    """A third raise, a third are killed: never a fifth session, all four back."""
-    pool(max_size=4, timeout=60.0)
-    ended = {"returned": 0, "raised": 0, "killed": 0}
-
-    def work(number):
-        try:
-            with transaction.atomic():
-                query(target.sleep(0.001))
-                if number % 3 == 0:
-                    raise RuntimeError("expected")
-                query()
-            ended["returned"] += 1
-        except RuntimeError:
-            ended["raised"] += 1
-        except gevent.GreenletExit:
-            ended["killed"] += 1
-            raise
-
-    with observer.watching():
-        greenlets = [gevent.spawn(work, number) for number in range(2000)]
-        for number, victim in enumerate(greenlets):
-            if number % 3 == 1:
-                gevent.spawn_later(random.uniform(0, 1), victim.kill, block=False)
-        gevent.joinall(greenlets)
-    assert ended["raised"] == 667
-    assert ended["killed"] > 0
-    assert observer.most <= 4
-    until(lambda: statistics().in_use + statistics().discarding == 0, "all given back")
-    assert query() == 1
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(60)
-def test_five_hundred_greenlets_at_a_server_that_is_slow_to_accept(pool, proxy, observer):
-    """Connections that are being opened count: never more than ten, even in the rush."""
-    proxy.connect_delay = 0.2
-    pool(max_size=10, timeout=60.0, HOST=proxy.host, PORT=proxy.port)
-    with observer.watching():
-        answers = map_each(lambda n: query("SELECT %s", n), range(500), limit=None)
-    assert answers == list(range(500))
-    assert proxy.accepted == 10
-    assert observer.most <= 10
 
 
 def test_two_parents_with_one_child_each_on_a_pool_of_two(pool):

@@ -191,6 +191,15 @@ def test_a_read_timeout_of_pymysql_stops_the_statement(pool, target, observer):
     assert query() == 1
 
 
+def test_what_encrypts_is_made_once(pool):
+    """It takes longer than connecting, and nobody else could do anything meanwhile."""
+    query()
+    other = connection.copy()
+    other.ensure_connection()
+    assert other.connection.ctx is connection.connection.ctx
+    other.close()
+
+
 @pytest.fixture
 def encrypting(tmp_path, mariadb):
     """Settings for a server that encrypts."""

@@ -171,6 +171,12 @@ def test_ordinary_statements_are_no_change(sql):
     "sql",
     [
         "SET NAMES utf8",
+        "/*!40101 SET NAMES utf8 */",
+        "SET TRANSACTION READ ONLY",
+        "CALL procedure(@x)",
+        "SELECT @`x y` := 1",
+        "EXECUTE IMMEDIATE 'SET @x = 1'",
+        "FLUSH TABLES WITH READ LOCK",
         "set @x = 1",
         "SELECT @x := 1",
         "SELECT 1 INTO @x",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gevent
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from gevent.event import Event
 
 from concurrency import TaskGroup, gather, joinall, spawn
@@ -49,6 +49,19 @@ def test_a_parent_that_waits_for_a_child_without_a_connection(pool, verb):
     assert "held by the parent" in sentence
     assert "waits for" in sentence
     assert "max_size" in str(error)
+    assert query() == 1
+
+
+def test_a_holder_that_asks_for_one_more(pool):
+    """It would wait for itself."""
+    pool(max_size=1, timeout=60.0)
+    query("SELECT 'held by myself'")
+    other = connections.create_connection("default")
+    with pytest.raises(PoolStarvation) as caught:
+        other.ensure_connection()
+    (sentence,) = caught.value.circle
+    assert "held by myself" in sentence
+    assert "waits for one more connection" in sentence
     assert query() == 1
 
 

@@ -9,7 +9,7 @@ and the method that waited raises the kill; ``answers`` has the details.
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, ClassVar
 
 from pymysql.constants import COMMAND, SERVER_STATUS
 from pymysql.err import Error
@@ -36,6 +36,7 @@ class Connection(Answers):
         session: what the server calls it.
     """
 
+    _context: ClassVar[Any] = None
     _sock: Any
     _rfile: Any
     _closed: bool
@@ -44,6 +45,18 @@ class Connection(Answers):
         super().__init__(**parameters)
         # Only now, because what happens while it is being made is the pool's business.
         self._control = control
+
+    def _create_ssl_ctx(self, options: Any) -> Any:
+        """Return what encrypts; without options, as by default, the same for all connections.
+
+        Making one reads all certificates of the system, which takes tens of milliseconds
+        of the processor, and this one verifies nothing.
+        """
+        if options:
+            return super()._create_ssl_ctx(options)
+        if Connection._context is None:
+            Connection._context = super()._create_ssl_ctx(options)
+        return Connection._context
 
     def connect(self, sock: Any = None) -> None:
         """Connect, and ask the server for its name."""
