@@ -50,7 +50,7 @@ def run(processes: int) -> int:
         for reader in readers:
             reader.join()
         codes = [process.wait() for process in runs]
-    print("exit codes of the processes:", *codes)
+    sys.stdout.write(f"exit codes of the processes: {codes}\n")
     return max(codes, key=abs)
 
 

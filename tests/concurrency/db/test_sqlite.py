@@ -199,13 +199,16 @@ def test_a_short_query_is_one_hop(lite):
 def test_threads_end_with_their_connections(lite):
     """Each connection has a native thread, which is gone when the connection is closed."""
 
-    def thread_of_mine(_: int) -> NativeThread:
+    holders = []
+
+    def thread_of_mine(number: int) -> NativeThread:
         query()
-        gevent.sleep(0.01)
+        holders.append(number)
+        until(lambda: len(holders) == 8, "each holding one")
         return connections[ALIAS].connection._thread
 
     threads = set(map_each(thread_of_mine, range(8), limit=8))
-    assert len(threads) >= 8
+    assert len(threads) == 8
     assert all(thread.is_alive() for thread in threads)
     close()
     registry.forget(ALIAS)

@@ -152,7 +152,8 @@ class TestTransactions(Shared):
                 if number % 2:
                     raise ValueError(number)
 
-        map_each(write, range(10, 20), limit=None, return_exceptions=True)
+        ended = map_each(write, range(10, 20), limit=None, return_exceptions=True)
+        assert [repr(end) for end in ended[::2]] == ["None"] * 5
         assert order[::2] == order[1::2]
         assert rows() == [1, 2, *range(10, 20, 2), *range(110, 120, 2)]
 
@@ -246,6 +247,7 @@ class TestTransactions(Shared):
 
         child = gevent.spawn(hold)
         inside.wait()
+        self.addCleanup(setattr, connection.sharing, "_limit", connection.sharing._limit)
         connection.sharing._limit = 0.05
         with pytest.raises(OperationalError, match=r"still inside atomic.*TransactionTestCase"):
             rows()
