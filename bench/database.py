@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 
+from deploy.cluster import MAX_CONNECTIONS
 from deploy.localdb import LocalPostgres
 
 __all__ = ["NAME", "ConnectionCounter", "database", "named"]
@@ -21,14 +22,18 @@ NAME = f"bench-{os.getpid()}"
 
 
 @contextmanager
-def database() -> Iterator[str]:
-    """Give the address of a PostgreSQL: DATABASE_URL, or a server that lives as long as this."""
+def database(connections: int = MAX_CONNECTIONS) -> Iterator[str]:
+    """Give the address of a PostgreSQL: DATABASE_URL, or a server that lives as long as this.
+
+    Args:
+        connections: how many the server allows, if it is ours.
+    """
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        LocalPostgres(Path(folder), temporary=True) as server,
+        LocalPostgres(Path(folder), temporary=True, max_connections=connections) as server,
     ):
         yield server.url
 

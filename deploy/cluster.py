@@ -30,7 +30,6 @@ SCRAM_ITERATIONS = 64
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
-    "max_connections": str(MAX_CONNECTIONS),
     "password_encryption": "scram-sha-256",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -58,6 +57,7 @@ class Cluster:
 
     folder: Path
     unsafe: bool = False
+    max_connections: int = MAX_CONNECTIONS
 
     @property
     def data(self) -> Path:
@@ -159,7 +159,8 @@ class Cluster:
         return locate(int((self.data / "PG_VERSION").read_text(encoding="utf-8")))
 
     def _options(self, port: int) -> str:
-        settings = {**SETTINGS, "port": str(port), **(UNSAFE_SETTINGS if self.unsafe else {})}
+        settings = {**SETTINGS, **(UNSAFE_SETTINGS if self.unsafe else {})}
+        settings |= {"port": str(port), "max_connections": str(self.max_connections)}
         return " ".join(f"-c {name}='{value}'" for name, value in settings.items())
 
     def _forget_dead_server(self) -> None:

@@ -30,7 +30,15 @@ import psycopg
 
 from deploy import envfile
 from deploy.binaries import PREFIX, SHARED_FOLDER, LocalDatabaseError, server_user
-from deploy.cluster import DATABASE, HOST, ROLE, Cluster, free_port, is_free
+from deploy.cluster import (
+    DATABASE,
+    HOST,
+    MAX_CONNECTIONS,
+    ROLE,
+    Cluster,
+    free_port,
+    is_free,
+)
 
 # The example's logical databases. They are beside the first, which is called like the role.
 LOGICAL_DATABASES = ("users", "greetings", "tweets")
@@ -59,15 +67,23 @@ class LocalPostgres:
         port: The port to listen on; 0 for the one it had, or any free one.
         password: The role's password; None for the one it had, or a new one.
         temporary: Fast instead of safe against a crash of the machine; `stop` deletes the data.
+        max_connections: How many it allows.
     """
 
     def __init__(
-        self, home: Path, *, port: int = 0, password: str | None = None, temporary: bool = False
+        self,
+        home: Path,
+        *,
+        port: int = 0,
+        password: str | None = None,
+        temporary: bool = False,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.home = home.absolute()
         self._port = port
         self._password = password
         self._temporary = temporary
+        self._max_connections = max_connections
         self._started = False
 
     def __repr__(self) -> str:
@@ -172,7 +188,9 @@ class LocalPostgres:
         else:
             digest = hashlib.sha256(str(self.home.resolve()).encode()).hexdigest()[:16]
             folder = SHARED_FOLDER / f"{PREFIX}-{digest}"
-        cluster = Cluster(folder, unsafe=self._temporary)
+        cluster = Cluster(
+            folder, unsafe=self._temporary, max_connections=self._max_connections
+        )
         if not cluster.exists:
             return cluster
         # What was made to be kept is never deleted because somebody says --temporary later.

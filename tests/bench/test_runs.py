@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,11 @@ def test_the_cost_of_a_fan_out_is_compared() -> None:
     assert "gevent.spawn + joinall" in done.stdout
     assert "map_each" in done.stdout
     assert done.stderr == ""
+
+
+def test_waiting_is_compared_with_psycopg(postgres_url: str) -> None:
+    """Each is measured in a process of its own, whose sessions are gone afterwards."""
+    options = ["--greenlets", "20", "--seconds", "0.3"]
+    done = run("-m", "bench.waiting", *options, DATABASE_URL=postgres_url)
+    assert done.stderr == ""
+    assert re.search(r"concurrency +\d+\.\d\d%\npsycopg as it comes +\d+\.\d\d%", done.stdout)

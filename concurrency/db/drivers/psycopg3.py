@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import gevent
 import psycopg
+from gevent.event import Event
 from psycopg import generators
 from psycopg.pq import TransactionStatus
 
@@ -18,8 +20,8 @@ R = TypeVar("R")
 
 logger = logging.getLogger("concurrency.db")
 
-# What psycopg passes so that a wait can be interrupted by Ctrl-C: the hub needs none.
-_NO_INTERVAL = 0.1
+# Seconds until the next statement of a killed pipeline is cancelled.
+_CANCEL_AGAIN = 0.05
 
 
 class Connection(psycopg.Connection[Any]):
@@ -33,18 +35,31 @@ class Connection(psycopg.Connection[Any]):
     #: The time zone that the session is known to have.
     time_zone: str | None = None
     _waiter: SocketWaiter | None = None
+    # Whether a kill has arrived in a pipeline, and whether it could not be ended then.
+    _was_killed = _is_given_up = False
 
     def wait(
         self,
         gen: Generator[Any, Any, R],
-        interval: float = _NO_INTERVAL,
-        *args: Any,
-        **kwargs: Any,
+        interval: float | None = None,
+        timeout: float | None = None,
     ) -> R:
-        """Run one of psycopg's generators to its end."""
-        if args or kwargs or interval != _NO_INTERVAL:
-            # notifies() with a timeout, and the like: rare, and not about statements.
-            return super().wait(gen, interval, *args, **kwargs)
+        """Run one of psycopg's generators to its end.
+
+        Without a limit of time, as for statements and ``notifies()``, nothing wakes up
+        before the server has sent something.
+        """
+        if timeout is not None:
+            # Rare, and not about statements. Their interval is for Ctrl-C: the hub needs none.
+            return super().wait(gen, timeout, timeout)
+        if interval is not None:
+            # psycopg before 3.3 waits for notifications with a limit in such steps.
+            return super().wait(gen, interval)
+        if self._was_killed:
+            return self._wait_for_end(gen)
+        return self._wait(gen)
+
+    def _wait(self, gen: Generator[Any, Any, R]) -> R:
         try:
             wanted = next(gen)
             while True:
@@ -69,10 +84,14 @@ class Connection(psycopg.Connection[Any]):
         Where it does not work in time the connection stays as it is, and the pool
         closes it: a connection that is not idle is never lent again.
         """
-        if (
-            self.pgconn.transaction_status != TransactionStatus.ACTIVE
-            or self.pgconn.pipeline_status
-        ):
+        if self._was_killed:
+            return
+        if self.pgconn.pipeline_status:
+            self._was_killed = True
+            with contextlib.suppress(psycopg.Error):
+                self._wait_for_end(_rest(gen, wanted))
+            return
+        if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
             return
         try:
             with gevent.Timeout(KILL_BUDGET, TimeoutError("the server does not answer")):
@@ -86,12 +105,65 @@ class Connection(psycopg.Connection[Any]):
         except Exception as error:  # noqa: BLE001 - the kill goes on, the pool closes it
             logger.warning("a killed statement could not be stopped: %r", error)
 
+    @contextlib.contextmanager
+    def pipeline(self) -> Iterator[psycopg.Pipeline]:
+        """Begin a pipeline; who is killed in it does not wait for what it has sent."""
+        with super().pipeline() as pipeline:
+            try:
+                yield pipeline
+            except Exception:
+                raise
+            except BaseException:
+                self._was_killed = True
+                raise
+
+    def _wait_for_end(self, gen: Generator[Any, Any, R]) -> R:
+        """Wait for what a killed pipeline has sent, cancelling one statement after the other."""
+        if self._is_given_up:
+            raise psycopg.OperationalError("a killed pipeline could not be stopped")
+        if not self.pgconn.pipeline_status:
+            self._was_killed = False
+            return self._wait(gen)
+        ended = Event()
+        canceller = gevent.spawn(self._cancel_until, ended)
+        try:
+            with gevent.Timeout(KILL_BUDGET) as limit:
+                return self._wait(gen)
+        except gevent.Timeout as error:
+            if error is not limit:
+                raise
+            # The pool closes it: a connection that is not idle is never lent again.
+            self._is_given_up = True
+            raise psycopg.OperationalError("the server does not stop a killed pipeline") from None
+        finally:
+            # A request on its way must not arrive when somebody else has the session.
+            ended.set()
+            canceller.join()
+
+    def _cancel_until(self, ended: Event) -> None:
+        while not ended.is_set():
+            try:
+                self.cancel_safe(timeout=KILL_BUDGET)
+            except psycopg.Error as error:
+                logger.debug("a pipeline could not be cancelled: %s", error)
+            ended.wait(_CANCEL_AGAIN)
+
     def close(self) -> None:
         """Close the connection."""
         if self._waiter is not None:
             self._waiter.close()
             self._waiter = None
         super().close()
+
+
+def _rest(gen: Generator[Any, Any, R], wanted: Any) -> Generator[Any, Any, R]:
+    """Go on with a generator that waits for ``wanted``."""
+    try:
+        while True:
+            wanted = gen.send((yield wanted))
+    except StopIteration as stop:
+        result: R = stop.value
+        return result
 
 
 class Psycopg3:
