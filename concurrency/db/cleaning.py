@@ -59,6 +59,15 @@ def _is_readable(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
+def is_clean(driver: Driver, connection: PooledConnection) -> bool:
+    """Return whether the next holder may have a connection as it is. Never waits."""
+    return (
+        driver.is_clean(connection.raw)
+        and not connection.needs_reset()
+        and driver.attributes(connection.raw) == connection.attributes
+    )
+
+
 def make_clean(driver: Driver, connection: PooledConnection) -> bool:
     """Stop what runs on a connection, roll back, reset; return whether it worked."""
     if driver.is_closed(connection.raw):

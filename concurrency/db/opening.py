@@ -35,7 +35,7 @@ class Template(Protocol):
 
 
 def open_connection(
-    template: Template, driver: Driver, *, generation: int, lifetime: float
+    template: Template, driver: Driver, generation: int, lifetime: float
 ) -> PooledConnection:
     """Return a new connection.
 

@@ -151,14 +151,8 @@ class Pool:
         connection = lease.connection
         if connection is None:
             return
-        raw = connection.raw
-        clean = (
-            fit
-            and self._driver.is_clean(raw)
-            and not connection.needs_reset()
-            and self._driver.attributes(raw) == connection.attributes
-        )
-        unfit = self._slots.give_back(lease, fit=clean)
+        as_it_is = fit and cleaning.is_clean(self._driver, connection)
+        unfit = self._slots.give_back(lease, fit=as_it_is)
         if unfit is not None:
             self._in_pool_greenlet(self._clean if fit else self._close, unfit)
 
@@ -169,10 +163,10 @@ class Pool:
             self._in_pool_greenlet(self._open)
 
     def _open(self) -> None:
-        slots, lifetime = self._slots, self.options.max_lifetime
+        slots = self._slots
         try:
             connection = open_connection(
-                self.template, self._driver, generation=slots.generation, lifetime=lifetime
+                self.template, self._driver, slots.generation, self.options.max_lifetime
             )
         except BaseException as error:  # noqa: BLE001 - raised in the greenlet that waits
             self._not_opened(error)
@@ -198,13 +192,16 @@ class Pool:
 
     def _clean(self, connection: PooledConnection) -> None:
         """Make a connection fit for the next holder, or close it."""
-        kept = (
-            self._slots.is_wanted(connection)
-            and cleaning.make_clean(self._driver, connection)
-            and self._slots.cleaned(connection)
-        )
-        if not kept:
-            self._close(connection)
+        kept = False
+        try:
+            kept = (
+                self._slots.is_wanted(connection)
+                and cleaning.make_clean(self._driver, connection)
+                and self._slots.cleaned(connection)
+            )
+        finally:  # whatever a driver raises, or the slot would be lost
+            if not kept:
+                self._close(connection)
 
     def _close(self, connection: PooledConnection) -> None:
         try:

@@ -65,6 +65,7 @@ class Connection(extensions.connection):
 
 
 _WAITING = (
+    "__next__",
     "callproc",
     "close",
     "copy_expert",
@@ -146,13 +147,16 @@ class Psycopg2:
         return bool(raw.closed)
 
     def is_clean(self, raw: Any) -> bool:
-        return not raw.closed and raw.info.transaction_status == _IDLE
+        # A kill that nobody has raised must not reach the next holder.
+        left = getattr(raw, "interruption", None)
+        return left is None and not raw.closed and raw.info.transaction_status == _IDLE
 
     def attributes(self, raw: Any) -> Any:
         # They become part of the next BEGIN.
         return raw.isolation_level, raw.readonly, raw.deferrable
 
     def clean(self, raw: Any, seconds: float) -> None:
+        raw.interruption = None
         if raw.info.transaction_status == _ACTIVE and not _stop_statement(raw):
             raise TimeoutError("the statement could not be stopped")
         raw.rollback()

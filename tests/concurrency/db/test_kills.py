@@ -118,3 +118,23 @@ def test_an_error_of_the_database_is_djangos(pool):
     with pytest.raises(DatabaseError):
         query("SELECT nonsense")
     assert query() == 1
+
+
+def test_a_kill_while_a_cursor_is_iterated_reaches_nobody_else(pool, target, observer):
+    """Neither is the slot lost, nor does the kill go to who has the connection next."""
+    pool(max_size=1)
+
+    def read():
+        transaction.set_autocommit(False)
+        cursor = connection.chunked_cursor()
+        cursor.execute(target.sleep(30))
+        for _ in cursor:
+            pytest.fail("it is meant to be killed")
+
+    greenlet = gevent.spawn(read)
+    until(lambda: observer.running("sleep") == 1 or observer.running("FETCH") == 1, "running")
+    greenlet.kill()
+    assert isinstance(greenlet.value, gevent.GreenletExit)
+    until(lambda: statistics().in_use + statistics().discarding == 0, "given back")
+    assert query() == 1
+    assert observer.running() == 0
