@@ -1,4 +1,4 @@
-"""The Django app: registers the checks, shares the clients of cache backends."""
+"""The Django app: registers the checks, shares clients of caches, improves the logs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
         """Hook into Django; called by it when all apps are loaded."""
         from concurrency import caches, checks
         from concurrency._lateness import is_patched
+        from concurrency.observe import failures, logs
 
         checks.register()
+        logs.install()
         if is_patched():
+            failures.install()
             caches.share_clients()

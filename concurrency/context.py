@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, NamedTuple
@@ -27,6 +27,12 @@ activity: ContextVar[str | None] = ContextVar("concurrency.activity", default=No
 
 #: Called in a greenlet that is about to wait for others. Must not block.
 before_wait: list[Hook] = []
+
+#: Called in a greenlet that is about to execute a statement of SQL. Must not block.
+at_statement: list[Hook] = []
+
+#: Called with the headers of a request that is about to be sent to another service.
+outgoing: list[Callable[[MutableMapping[str, Any]], None]] = []
 
 #: Called in a child greenlet, or in a thread of ``offload``, when its work has ended.
 at_end: list[Hook] = []

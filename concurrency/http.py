@@ -18,6 +18,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.exceptions import EmptyPoolError
 from urllib3.util import Retry
 
+from concurrency.context import outgoing
 from concurrency.deadlines import remaining
 
 __all__ = ["TIMEOUT_HEADER", "Session"]
@@ -49,6 +50,8 @@ class Session(requests.Session):
         keep_cookies: whether cookies of answers are sent with later requests.
         send_deadline: whether a server is told how much time is left, in the
             header ``X-Request-Timeout-Ms``; ``ConcurrencyMiddleware`` obeys it.
+        send_ids: whether a server is told for which request it is called, in the
+            headers ``X-Request-ID`` and ``traceparent``.
 
     The running deadline shortens all of these. A ``timeout`` that is given with a
     call replaces those of connecting and reading.
@@ -69,12 +72,14 @@ class Session(requests.Session):
         retries: int = 0,
         keep_cookies: bool = False,
         send_deadline: bool = True,
+        send_ids: bool = True,
     ) -> None:
         super().__init__()
         if max_connections < 1:
             raise ValueError(f"max_connections must be at least 1, not {max_connections}")
         self.timeout = (connect_timeout, read_timeout)
         self.send_deadline = send_deadline
+        self.send_ids = send_ids
         adapter = _Adapter(max_connections, pool_timeout, retries)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
@@ -85,6 +90,9 @@ class Session(requests.Session):
         """Send a prepared request; every way of calling the session ends here."""
         timeout = kwargs.get("timeout")
         kwargs["timeout"] = _limited(self.timeout if timeout is None else timeout)
+        if self.send_ids:
+            for add in outgoing:
+                add(request.headers)
         if self.send_deadline and (left := remaining()) is not None:
             request.headers[TIMEOUT_HEADER] = str(int(left * 1000))
         return super().send(request, **kwargs)

@@ -19,6 +19,7 @@ from concurrency.deadlines import deadline
 from concurrency.disconnects import Watch
 from concurrency.errors import DeadlineExceeded
 from concurrency.http import TIMEOUT_HEADER
+from concurrency.observe.requests import observed
 
 __all__ = ["ConcurrencyMiddleware", "cancel_on_disconnect", "request_deadline"]
 
@@ -72,6 +73,9 @@ class ConcurrencyMiddleware:
     a stream its idle database connection is lent to others. With
     ``CONCURRENCY["CANCEL_ON_DISCONNECT"]``, or the view's ``cancel_on_disconnect``, a
     request or stream whose client has gone ends as one whose time is over.
+
+    Each answer has ``X-Request-ID`` and ``traceparent``: what the caller sent, or new ones.
+    When it has been sent, one line in the log of ``concurrency.request`` says so.
     """
 
     sync_capable = True
@@ -81,6 +85,9 @@ class ConcurrencyMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        return observed(request, self._in_time)
+
+    def _in_time(self, request: HttpRequest) -> HttpResponse:
         try:
             asked = _asked_for(request)
         except ValueError as error:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
+from concurrency.context import at_statement, run_hooks
 from concurrency.db.connection import Lease
 
 
@@ -67,6 +68,8 @@ class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
         What is run while the session is set up, also by receivers of
         ``connection_created``, belongs to it: that is run again for each holder.
         """
+        if not self._setting_up:
+            run_hooks(at_statement)
         lease = self._lease
         pooled = None if lease is None else lease.connection
         if lease is None or pooled is None:

@@ -31,6 +31,12 @@ settings.configure(
         "django.middleware.common.CommonMiddleware",
     ],
     DATABASES={"default": databases.from_url(url)},
+    LOGGING={
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"log": {"class": "logging.StreamHandler"}},
+        "loggers": {"concurrency": {"handlers": ["log"], "level": "INFO"}},
+    },
     CONCURRENCY=eval(os.environ.get("OPTIONS_OF_TEST", "{}")),
     **eval(os.environ.get("SETTINGS_OF_TEST", "{}")),
 )
@@ -51,6 +57,7 @@ from django.urls import path
 from gevent.monkey import get_original
 
 from concurrency import spawn
+from concurrency.http import Session
 
 print("views are imported", flush=True)
 
@@ -102,7 +109,15 @@ def stream(request, seconds):
         yield "last"
     return StreamingHttpResponse(chunks())
 
+def chain(request, length):
+    if length == "1":
+        return HttpResponse("the end")
+    with Session() as session:
+        url = f"http://127.0.0.1:{request.META['SERVER_PORT']}/chain/{int(length) - 1}/"
+        return HttpResponse(session.get(url).text)
+
 urlpatterns = [
+    path("chain/<length>/", chain),
     path("", plain),
     path("sleep/<seconds>/", sleep),
     path("block/<seconds>/", block),

@@ -1,0 +1,1 @@
+"""What only watches: metrics, request ids, logs, the hub monitor."""

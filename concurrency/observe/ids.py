@@ -1,0 +1,71 @@
+"""Names of requests and traces: what a caller sent, if it is well-formed, else new ones.
+
+Pure: text in, text out. ``X-Request-ID`` is whatever callers agree on, ``traceparent`` is
+W3C's Trace Context, level 1.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+__all__ = ["REQUEST_ID", "TRACEPARENT", "TRACESTATE", "Trace", "request_id"]
+
+REQUEST_ID = "X-Request-ID"
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
+
+# It goes into logs and headers: nothing that could end a line or a quotation.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
+
+
+def request_id(given: str | None) -> str:
+    """Return the id that a caller gave a request, or a new one if it gave none that is valid."""
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return os.urandom(16).hex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Where a request is in a trace.
+
+    Attributes:
+        trace_id: 32 hexadecimal digits, the same in all services.
+        span_id: 16 hexadecimal digits, this service's own.
+        flags: two hexadecimal digits; 01: somebody records this trace.
+        state: what tracing systems say to themselves, passed on as it came.
+    """
+
+    trace_id: str
+    span_id: str
+    flags: str
+    state: str = ""
+
+    @classmethod
+    def continuing(cls, traceparent: str | None, tracestate: str | None = None) -> Trace:
+        """Return this service's part of a caller's trace, or of a new one.
+
+        Args:
+            traceparent: what the caller sent.
+            tracestate: the same; it has no meaning without a valid ``traceparent``.
+        """
+        found = _TRACEPARENT.fullmatch(traceparent or "")
+        own = os.urandom(8).hex()
+        if found is None or not _is_valid(*found.groups()):
+            return cls(trace_id=os.urandom(16).hex(), span_id=own, flags="00")
+        state = tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else ""
+        return cls(trace_id=found[2], span_id=own, flags=found[4], state=state)
+
+    def __str__(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+
+def _is_valid(version: str, trace: str, span: str, flags: str, more: str | None) -> bool:
+    """Return whether the parts mean something; only later versions may have more."""
+    if version == "ff" or not trace.strip("0") or not span.strip("0"):
+        return False
+    return version != "00" or more is None

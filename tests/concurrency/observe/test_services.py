@@ -1,0 +1,22 @@
+"""The ids of a request on its way through services that call each other."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.concurrency.server.gunicorns import Gunicorn
+
+
+@pytest.mark.slow
+def test_the_request_id_goes_across_three_services(tmp_path):
+    """Each logs its own request with the id that the first was given."""
+    with Gunicorn(tmp_path) as server:
+        server.wait_for("views are imported")
+        status, head, body = server.get("/chain/3/", "X-Request-ID: from-far-away")
+        assert (status, body) == (200, b"the end")
+        assert "X-Request-ID: from-far-away\r\n" in f"{head}\r\n"
+        server.wait_for("SQL, id", 3)
+        lines = re.findall(r"^GET /chain/<length>/ 200 .* id (.*)$", server.text(), re.MULTILINE)
+    assert lines == ["from-far-away"] * 3
