@@ -125,12 +125,10 @@ def check_databases(**kwargs: Any) -> Messages:
 
 
 def _check_pool(alias: str, connection: Any, age: int | None) -> Iterator[checks.CheckMessage]:
-    given = connection.settings_dict["OPTIONS"].get("pool") or {}
-    if given is not True:
-        for problem in options.problems(given):
-            yield checks.Error(
-                f"DATABASES[{alias!r}]['OPTIONS']['pool']: {problem}.", id="concurrency.E005"
-            )
+    for problem in options.problems(connection.settings_dict["OPTIONS"]):
+        yield checks.Error(
+            f"DATABASES[{alias!r}]['OPTIONS']['pool']: {problem}.", id="concurrency.E005"
+        )
     if age != 0:
         yield checks.Warning(
             f"DATABASES[{alias!r}]: CONN_MAX_AGE has no meaning for a pooled database.",

@@ -81,12 +81,20 @@ def from_url(url: str, key: str = "DATABASE_URL") -> dict[str, Any]:
     return config
 
 
-def pool() -> dict[str, float]:
-    """Return the pool's options: connections for each process, and seconds to wait for one."""
+def pool() -> dict[str, float | str]:
+    """Return the pool's options, of which docs/database.md tells.
+
+    A URL may say another for its database, as `?pool_max_size=5`; the backend reads that itself.
+    """
     return {
-        "min_size": 0,
         "max_size": environment.integer("DATABASE_POOL_MAX_SIZE", 20, least=1),
+        "min_size": environment.integer("DATABASE_POOL_MIN_SIZE", 0),
         "timeout": environment.number("DATABASE_POOL_TIMEOUT", 5.0),
+        "max_waiting": environment.integer("DATABASE_POOL_MAX_WAITING", 0),
+        "max_lifetime": environment.number("DATABASE_POOL_MAX_LIFETIME", 3600.0),
+        "max_idle": environment.number("DATABASE_POOL_MAX_IDLE", 600.0),
+        "lend_while_waiting": environment.flag("DATABASE_POOL_LEND_WHILE_WAITING", True),
+        "reset": environment.text("DATABASE_POOL_RESET", "auto"),
     }
 
 

@@ -1,14 +1,18 @@
-"""``OPTIONS["pool"]`` of a database: names, defaults, validation."""
+"""What ``OPTIONS`` of a database says about its pool: names, defaults, validation."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+_PREFIX = "pool_"
 _RESETS = ("auto", "always")
+_TRUTH = {"1": True, "true": True, "yes": True, "on": True}
+_TRUTH |= {"0": False, "false": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +46,58 @@ class PoolOptions:
     reset: str = "auto"
 
     @classmethod
-    def from_settings(cls, given: object, *, alias: str) -> PoolOptions:
-        """Return the options of one database.
+    def from_settings(cls, options: Mapping[str, Any], *, alias: str) -> PoolOptions:
+        """Return the options of one database's pool.
 
         Args:
-            given: ``OPTIONS["pool"]``: a dictionary, True or None for the defaults.
+            options: the database's ``OPTIONS``.
             alias: the database's alias, for the error message.
 
         Raises:
             ImproperlyConfigured: an option is unknown or has a wrong value.
         """
-        if given is None or given is True:
-            given = {}
-        found = problems(given)
+        found = problems(options)
         if found:
             raise ImproperlyConfigured(f"DATABASES[{alias!r}]['OPTIONS']['pool']: {found[0]}")
-        return cls(**given)  # type: ignore[arg-type]
+        return cls(**_given(options))
 
 
-def problems(given: object) -> list[str]:
-    """Return one sentence for each thing that is wrong with ``OPTIONS["pool"]``."""
+def is_ours(name: str) -> bool:
+    """Return whether a key of ``OPTIONS`` is about the pool: ``pool``, ``pool_max_size``, ..."""
+    return name == "pool" or name.startswith(_PREFIX)
+
+
+def _given(options: Mapping[str, Any]) -> Any:
+    """Return what ``OPTIONS`` says about the pool.
+
+    That is the dictionary ``pool``, or True or None for the defaults. Over it go keys
+    such as ``pool_max_size``, which is how a database URL says it; their values may be text.
+    """
+    given = options.get("pool") or {}
+    flat = {
+        name.removeprefix(_PREFIX): options[name] for name in options if name.startswith(_PREFIX)
+    }
+    if given is True:
+        given = {}
+    if not flat or not isinstance(given, Mapping):
+        return given
+    return {**given, **{name: _read(name, value) for name, value in flat.items()}}
+
+
+def _read(name: str, value: object) -> object:
+    """Return what a text means; the text itself if it means nothing."""
+    default = getattr(PoolOptions(), name, None)
+    if isinstance(default, bool):
+        return _TRUTH.get(str(value).lower(), value)
+    if isinstance(value, str) and isinstance(default, int | float):
+        with contextlib.suppress(ValueError):
+            return type(default)(value)
+    return value
+
+
+def problems(options: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each thing that ``OPTIONS`` says wrongly about the pool."""
+    given = _given(options)
     if not isinstance(given, Mapping):
         return [f"must be a dictionary, not {given!r}"]
     known = {field.name: field for field in fields(PoolOptions)}

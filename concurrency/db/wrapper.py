@@ -23,7 +23,7 @@ from concurrency.db import fanout, registry
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.cursors import WatchedStatements
 from concurrency.db.driver import Driver
-from concurrency.db.options import PoolOptions
+from concurrency.db.options import PoolOptions, is_ours
 from concurrency.db.pool import Pool
 
 #: Called with a wrapper that is about to take a lease, and may change its class: in
@@ -157,9 +157,7 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
         Raises:
             ImproperlyConfigured: an option is unknown or has a wrong value.
         """
-        return PoolOptions.from_settings(
-            self.settings_dict["OPTIONS"].get("pool"), alias=self.alias
-        )
+        return PoolOptions.from_settings(self.settings_dict["OPTIONS"], alias=self.alias)
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what two wrappers must have in common to share connections."""
@@ -171,9 +169,9 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
         return self.get_new_connection(self.get_connection_params())
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return Django's parameters; ``OPTIONS["pool"]`` is ours and no concern of it."""
+        """Return Django's parameters; options of the pool are ours and no concern of it."""
         given = self.settings_dict
-        options = {key: value for key, value in given["OPTIONS"].items() if key != "pool"}
+        options = {key: value for key, value in given["OPTIONS"].items() if not is_ours(key)}
         self.settings_dict = {**given, "OPTIONS": options}
         try:
             return super().get_connection_params()  # type: ignore[no-any-return]

@@ -145,6 +145,25 @@ def test_bad_pool_options_are_named(database, pool, part):
     assert part in message.msg
 
 
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"pool_max_sise": "3"}, "'max_sise' is not an option"),
+        ({"pool_max_size": "many"}, "max_size must be a whole number, not 'many'"),
+        ({"pool_max_size": "0"}, "max_size must be at least 1, not 0"),
+        ({"pool_timeout": "nan"}, "timeout must be at least 0, not nan"),
+        ({"pool_lend_while_waiting": "perhaps"}, "must be True or False, not 'perhaps'"),
+        ({"pool": {"max_size": 2}, "pool_min_size": "3"}, "min_size is larger than max_size"),
+    ],
+)
+def test_bad_pool_options_of_a_url_are_named(database, options, part):
+    """E005 reads what a database URL has left among the options."""
+    database(OPTIONS=options)
+    (message,) = checks.check_databases()
+    assert message.id == "concurrency.E005"
+    assert part in message.msg
+
+
 def test_a_pool_that_is_only_true_is_fine(database):
     """True means the defaults, as with Django's own pool."""
     database(OPTIONS={"pool": True})

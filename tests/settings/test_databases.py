@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
+
 import pytest
 
+from concurrency.db.options import PoolOptions
 from tests.settings.conftest import COMPLETE, Project
 
 pytestmark = pytest.mark.slow
@@ -13,19 +16,31 @@ def test_postgresql_gets_the_pool(development: Project) -> None:
     """A PostgreSQL URL means this project's engine, with a bounded pool."""
     found = development.value("s.DATABASES['default']")
     assert found["ENGINE"] == "concurrency.db.backends.postgresql"
-    assert found["OPTIONS"]["pool"] == {"min_size": 0, "max_size": 20, "timeout": 5.0}
+    assert found["OPTIONS"]["pool"] == asdict(PoolOptions()), "the library's own defaults"
     assert (found["HOST"], found["PORT"], found["PASSWORD"]) == ("db.example", 5433, "secret")
     assert found["CONN_MAX_AGE"] == 0
 
 
-def test_the_pools_size_comes_from_the_environment(development: Project) -> None:
-    """Size and patience of the pool are keys of the environment."""
-    found = development.value(
-        "s.DATABASES['default']['OPTIONS']['pool']",
-        DATABASE_POOL_MAX_SIZE="7",
-        DATABASE_POOL_TIMEOUT="0.5",
+def test_the_pools_options_come_from_the_environment(development: Project) -> None:
+    """Each has a key of its own."""
+    wanted = {"max_size": 7, "min_size": 2, "timeout": 0.5, "max_waiting": 3, "reset": "always"}
+    wanted |= {"max_lifetime": 60.0, "max_idle": 30.0, "lend_while_waiting": False}
+    assert set(wanted) == {field.name for field in fields(PoolOptions)}
+    keys = {f"DATABASE_POOL_{name.upper()}": str(value) for name, value in wanted.items()}
+    assert development.value("s.DATABASES['default']['OPTIONS']['pool']", **keys) == wanted
+
+
+def test_a_url_may_have_its_own(development: Project) -> None:
+    """What it says about its pool wins over the environment when the backend reads both."""
+    url = "postgres://a:b@c/d?pool_max_size=7&pool_timeout=0.5&pool_reset=always"
+    options = development.value(
+        "s.DATABASES['default']['OPTIONS']",
+        DATABASE_URL=url,
+        DATABASE_POOL_MAX_SIZE="9",
+        DATABASE_POOL_MIN_SIZE="2",
     )
-    assert (found["max_size"], found["timeout"]) == (7, 0.5)
+    changed = {"max_size": 7, "min_size": 2, "timeout": 0.5, "reset": "always"}
+    assert asdict(PoolOptions.from_settings(options, alias="x")) == asdict(PoolOptions()) | changed
 
 
 def test_options_in_the_url_are_kept(development: Project) -> None:

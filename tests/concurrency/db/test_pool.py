@@ -283,6 +283,14 @@ def run(code: str, target: Target, **environment: str) -> str:
     return done.stdout.strip()
 
 
+def test_options_of_the_pool_may_come_from_a_url(pool, target):
+    """They go over the dictionary, their text is read, and no driver sees them."""
+    pool(max_size=9, OPTIONS={"pool_max_size": "3", "pool_lend_while_waiting": 0})
+    query()
+    options = connection.pool_options()
+    assert (statistics().max_size, options.lend_while_waiting, options.timeout) == (3, False, 10.0)
+
+
 @pytest.mark.slow
 def test_an_unpatched_process_has_no_pool(target):
     """There the backend is Django's own."""
