@@ -188,9 +188,7 @@ class LocalPostgres:
         else:
             digest = hashlib.sha256(str(self.home.resolve()).encode()).hexdigest()[:16]
             folder = SHARED_FOLDER / f"{PREFIX}-{digest}"
-        cluster = Cluster(
-            folder, unsafe=self._temporary, max_connections=self._max_connections
-        )
+        cluster = Cluster(folder, unsafe=self._temporary, max_connections=self._max_connections)
         if not cluster.exists:
             return cluster
         # What was made to be kept is never deleted because somebody says --temporary later.
