@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -261,13 +260,16 @@ class SQLiteObserver(Observer):
     """Looks at the open files and the connections of this process."""
 
     def __init__(self, path: Path) -> None:
-        self._path = str(path)
+        self._path = str(path.resolve())
         with contextlib.closing(sqlite3.connect(path)) as made:
             made.execute(_SCRATCH)
 
     def sessions(self) -> int:
-        files = Path("/proc/self/fd").iterdir()
-        return sum(os.path.realpath(file) == self._path for file in files)
+        count = 0
+        for file in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):  # the one of this look itself
+                count += str(file.readlink()) == self._path
+        return count
 
     def _connections(self) -> list[Connection]:
         found = [each for each in gc.get_objects() if issubclass(type(each), Connection)]

@@ -13,7 +13,7 @@ from concurrency.db import registry
 from concurrency.testing import kill_at_every_switch
 from tests.concurrency.db.conftest import query, statistics
 
-pytestmark = [pytest.mark.targets("postgresql", "mariadb"), pytest.mark.slow]
+pytestmark = [pytest.mark.targets("postgresql", "mariadb", "sqlite"), pytest.mark.slow]
 
 ROWS = 300
 
@@ -35,10 +35,11 @@ WAYS = [("kill", "proxy"), ("deadline", "proxy"), ("kill", "direct"), ("timeout"
 
 
 @pytest.fixture(params=WAYS, ids="-".join)
-def how(request, pool, proxy) -> str:
-    """The way of the interruption, with a pool on the way to its server."""
+def how(request, pool, target) -> str:
+    """The way of the interruption, with a pool on the way to its server, if there is one."""
     interruption, way = request.param
-    if way == "proxy":
+    if way == "proxy" and target.is_server:
+        proxy = request.getfixturevalue("proxy")
         pool(max_size=4, HOST=proxy.host, PORT=proxy.port)
     return interruption
 

@@ -797,6 +797,15 @@ def test_a_file_that_cannot_be_opened_is_an_error_of_django(lite, tmp_path):
     assert query() == 1
 
 
+@pytest.mark.slow
+def test_a_rush_at_a_new_file(lite, tmp_path):
+    """Those who open it while another one turns write-ahead logging on do not fail."""
+    for number in range(10):
+        close()
+        connections.settings[ALIAS]["NAME"] = str(tmp_path / f"{number}.sqlite3")
+        assert map_each(lambda _: query(), range(20), limit=None) == [1] * 20
+
+
 def test_a_read_only_database_is_read(lite, tmp_path):
     """Write-ahead logging is for files that can be written."""
     path = tmp_path / "fixed.sqlite3"

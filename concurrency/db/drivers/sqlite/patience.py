@@ -69,14 +69,17 @@ def use_wal(connection: sqlite3.Connection, seconds: float) -> str:
     Nobody else may use the file in that moment, and SQLite does not wait for it.
     """
     end = time.monotonic() + seconds
+    mode = None
     while True:
-        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        if mode == "wal":
-            return str(mode)
         try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            # Asking waits in vain, too, for somebody who turns it on in this moment.
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            if mode != "wal":
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             return str(mode)
         except sqlite3.OperationalError as error:
             if not is_busy(error) or time.monotonic() >= end:
+                if mode is None:
+                    raise
                 return str(mode)
         _sleep(_SHARED_PAUSE)
