@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
 from deploy.cluster import MAX_CONNECTIONS
 from deploy.localdb import LocalPostgres
 
-__all__ = ["NAME", "ConnectionCounter", "database", "named"]
+__all__ = ["NAME", "ConnectionCounter", "database", "named", "scratch"]
 
 NAME = f"bench-{os.getpid()}"
 
@@ -36,6 +37,19 @@ def database(connections: int = MAX_CONNECTIONS) -> Iterator[str]:
         LocalPostgres(Path(folder), temporary=True, max_connections=connections) as server,
     ):
         yield server.url
+
+
+@contextmanager
+def scratch(url: str, name: str = "bench_services") -> Iterator[str]:
+    """Give the address of an empty database beside another, which is dropped afterwards."""
+    drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(drop)
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(drop)
 
 
 def named(url: str, name: str = NAME) -> str:

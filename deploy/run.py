@@ -1,7 +1,7 @@
-"""The site on this machine, from nothing to a URL: `make run`.
+"""All services on this machine, from nothing to their URLs: `make run`.
 
-Owns the order of things (`.env`, PostgreSQL, migrations, gunicorn), and that all of it ends
-together: by Ctrl-C, by SIGTERM, by a terminal that is closed, or because gunicorn died. Must not
+Owns the order of things (`.env`, PostgreSQL, migrations, the Procfile), and that all of it ends
+together: by Ctrl-C, by SIGTERM, by a terminal that is closed, or because a service died. Must not
 import Django or the settings: both live in processes that it starts, of which each reads `.env`.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,13 +18,14 @@ import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from deploy import envfile
+from deploy import envfile, services
 from deploy.binaries import LocalDatabaseError
 from deploy.cluster import is_free
 from deploy.localdb import CheckoutPostgres
+from deploy.services import Service
 
-START_LIMIT = 60  # seconds until gunicorn answers
-STOP_LIMIT = 35  # seconds: gunicorn's graceful_timeout and a little
+START_LIMIT = 60  # seconds until all services answer
+STOP_LIMIT = 15  # seconds; honcho kills what does not end in five
 POLL = 0.05  # seconds
 # Where the settings refuse an empty DATABASE_URL, no server is started in its place.
 WITHOUT_LOCAL_DATABASE = ("settings.production", "settings.test")
@@ -68,50 +70,64 @@ def main() -> int:
 
 
 def _prepare(ending: Ending, stack: contextlib.ExitStack) -> None:
-    """Bring everything up that gunicorn needs."""
+    """Bring everything up that the services need."""
     if envfile.create():
         _say("Made .env from .env.template, with a SECRET_KEY of its own.")
-    _refuse_taken_port()
+    _refuse_taken_ports()
     if not envfile.value_of("DATABASE_URL") and _environment() not in WITHOUT_LOCAL_DATABASE:
         server = CheckoutPostgres()
         if server.start():
             stack.callback(server.stop)
         _say(f"PostgreSQL listens on 127.0.0.1:{server.record.port}.")
-    if ending:
-        return
-    with _process("manage.py", "migrate", "--no-input", "--verbosity", "0") as migrate:
-        while migrate.poll() is None and not ending:
-            time.sleep(POLL)
-    if migrate.returncode and not ending:
-        raise Failure("The database could not be migrated; the reason is above.")
+    for command in (("migrate", "--no-input", "--verbosity", "0"), ("seed_account",)):
+        if ending:
+            return
+        with _process("manage.py", *command) as process:
+            while process.poll() is None and not ending:
+                time.sleep(POLL)
+        if process.returncode and not ending:
+            raise Failure("The databases could not be prepared; the reason is above.")
 
 
 def _serve(ending: Ending, stack: contextlib.ExitStack) -> None:
-    """Run gunicorn until it ends or is asked to."""
-    gunicorn = stack.enter_context(_process("-m", "gunicorn", "-c", "gunicorn.conf.py"))
+    """Run the services until one ends or all are asked to."""
+    mark = secrets.token_hex(8)
+    # Those that honcho has started live on when it is killed.
+    stack.callback(services.end_those_with, mark)
+    honcho = stack.enter_context(
+        _process("-m", "honcho", "-e", os.devnull, "-f", str(services.PROCFILE), "start", mark=mark)
+    )
     until = time.monotonic() + START_LIMIT
-    while not ending and gunicorn.poll() is None and not _answers():
+    silent = _services()
+    while silent and not ending and honcho.poll() is None:
+        silent = [service for service in silent if not _answers(service)]
         if time.monotonic() > until:
-            raise Failure(f"gunicorn does not answer after {START_LIMIT} s.")
+            raise Failure(f"{silent[0].name} does not answer after {START_LIMIT} s.")
         time.sleep(POLL)
-    if not ending and gunicorn.poll() is None:
+    if not ending and honcho.poll() is None:
         _greet()
-    while not ending and gunicorn.poll() is None:
+    while not ending and honcho.poll() is None:
         time.sleep(POLL)
     if not ending:
-        raise Failure(f"gunicorn ended by itself, with exit code {gunicorn.returncode}.")
-    # Whoever presses Ctrl-C wants it to end now; SIGTERM lets running requests finish.
-    gunicorn.send_signal(signal.SIGINT if ending.signal == signal.SIGINT else signal.SIGTERM)
+        raise Failure("A service ended by itself; the reason is above.")
 
 
 @contextlib.contextmanager
-def _process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def _process(*arguments: str, mark: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """Run Python with these arguments; on leaving, the process is ended if it still runs.
 
     In a session of its own, so that signals of the terminal come to us alone and all ends in order.
     """
+    # The Procfile says `python`, which is to be this one.
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # noqa: PTH120
+    addresses: dict[str, str] = {}
+    for service in _services():
+        addresses |= service.environment
     process = subprocess.Popen(  # noqa: S603 - fixed arguments, no shell
-        [sys.executable, *arguments], cwd=envfile.ROOT, start_new_session=True
+        [sys.executable, *arguments],
+        cwd=envfile.ROOT,
+        env={**addresses, **os.environ, "PATH": path, services.MARK: mark},
+        start_new_session=True,
     )
     try:
         yield process
@@ -124,19 +140,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_LIMIT)
-    # What is left of its session: workers whose gunicorn was killed, or all if it does not end.
+    # What is left of its session, if it does not end.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _refuse_taken_port() -> None:
-    host, port = _address()
-    if not is_free(port, host):
-        raise Failure(
-            f"Port {port} on {host} is in use. Stop the program that uses it, or take another: "
-            f"PORT={port + 1} make run"
-        )
+def _refuse_taken_ports() -> None:
+    for service in _services():
+        if not is_free(service.port, service.host):
+            first = _address()[1]
+            raise Failure(
+                f"Port {service.port} on {service.host}, of the service {service.name}, is in "
+                f"use. Stop the program that uses it, or take others: PORT={first + 100} make run"
+            )
 
 
 def _environment() -> str:
@@ -151,10 +168,13 @@ def _address() -> tuple[str, int]:
     return envfile.value_of("BIND_HOST") or everywhere, int(port)
 
 
-def _answers() -> bool:
+def _services() -> list[Service]:
+    return services.read(*_address())
+
+
+def _answers(service: Service) -> bool:
     """Whether somebody speaks HTTP there; what is said does not matter."""
-    host, port = _reachable()
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(service.reachable, service.port, timeout=5)
     try:
         connection.request("GET", "/")
         connection.getresponse()
@@ -165,24 +185,28 @@ def _answers() -> bool:
     return True
 
 
-def _reachable() -> tuple[str, int]:
-    host, port = _address()
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104
-
-
 def _greet() -> None:
-    host, port = _reachable()
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    base = {service.name: service.url for service in _services()}
     user = envfile.value_of("DEMO_USER") or "user"
     password = envfile.value_of("DEMO_PASSWORD") or "password"
     known = "user:password" if (user, password) == ("user", "password") else "$DEMO_USER"
+    first = base[services.FIRST]
+    table = [
+        (f"{first}/?person=sherlock&lang=es", "one person, three calls to two services"),
+        (f"{first}/everyone/?lang=fr", "all persons at the same time"),
+        (f"{first}/ten-slow-requests/", f"ten slow requests in the time of one ({known})"),
+        (f"{first}/ten-slow-queries/", "ten slow SQL statements, the same"),
+        (f"{base.get('tweets', '')}/tweet/", "tweets, in a browser or as JSON"),
+        (f"{base.get('admin', '')}/admin/", f"the data of all services ({known})"),
+        (f"{base.get('user', '')}/person/sherlock/", "what the frontend asks for a name"),
+        (f"{base.get('welcome', '')}/greet/tod/18:03:09/", "and for a greeting"),
+    ]
+    width = max(len(url) for url, _ in table)
     _say(
         "",
-        f"  {base}/",
-        f"  {base}/ten-slow-requests/",
-        f"  {base}/ten-slow-queries/",
+        *(f"  {url:{width}}  {what}" for url, what in table if url.startswith("http")),
         "",
-        f"  curl -u {known} '{base}/ten-slow-requests/'",
+        f"  curl -u {known} '{first}/ten-slow-requests/'",
         "",
         "Ctrl-C ends it.",
     )

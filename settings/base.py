@@ -74,8 +74,8 @@ DEFAULT_DATABASE = _own.pop("DEFAULT_DATABASE", "default")
 DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE)
 # Seconds that a page waits for other services; the one that greets everyone takes more.
 PAGE_DEADLINE = environment.number("PAGE_DEADLINE", 5.0)
-# Whether pages show when the calls behind them were made.
-SHOW_TIMELINE = False
+# Whether pages show when the calls behind them were made, and accounts that everybody knows are.
+DEVELOPMENT = False
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from settings.base import *  # noqa: F403 - all of them, to change some
-from settings.base import DEFAULT_DATABASE, LOGICAL_DATABASES, databases, environment
+from settings.base import (
+    DEFAULT_DATABASE,
+    LOGICAL_DATABASES,
+    MIDDLEWARE,
+    databases,
+    environment,
+)
 
 environment.require("SECRET_KEY")
 
@@ -11,7 +17,12 @@ DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE, local=True
 
 ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]"))
 
-SHOW_TIMELINE = True
+DEVELOPMENT = True
+
+# Seconds that every answer takes longer, to see what waits for what.
+DEVELOPMENT_DELAY = environment.number("DEVELOPMENT_DELAY", 0.0)
+if DEVELOPMENT_DELAY:
+    MIDDLEWARE = [MIDDLEWARE[0], "example_site.delay.DelayMiddleware", *MIDDLEWARE[1:]]
 
 # Static files are served from where they are written, also with DEBUG off: nothing is collected.
 WHITENOISE_AUTOREFRESH = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -22,13 +23,17 @@ import pytest
 import requests
 
 from deploy.cluster import free_port, is_free
+from tests.fleet import new_database
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("concurrency", "deploy", "example_site", "settings")
-COPIED_FILES = (".env.template", "Makefile", "gunicorn.conf.py", "manage.py", "wsgi.py")
-LIMIT = 30.0  # seconds until what a test waits for has to be so
+COPIED_FILES = (
+    *(".env.template", "Makefile", "Procfile", "gunicorn.conf.py", "manage.py", "wsgi.py"),
+)
+PORTS = {"frontend": 0, "admin": 1, "user": 10, "welcome": 20, "tweets": 30}  # from the first
+LIMIT = 60.0  # seconds until what a test waits for has to be so
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @dataclass
@@ -114,7 +119,8 @@ class Checkout:
     @property
     def is_down(self) -> bool:
         """Whether neither the site nor its database runs."""
-        return is_free(self.port) and self.localdb("status") == "stopped"
+        ports_are_free = all(is_free(self.port + offset) for offset in PORTS.values())
+        return ports_are_free and self.localdb("status") == "stopped"
 
 
 def wait(condition: Callable[[], bool], what: str) -> None:
@@ -139,13 +145,19 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
         shutil.copytree(ROOT / name, root / name, ignore=ignore)
     for name in COPIED_FILES:
         shutil.copy2(ROOT / name, root / name)
-    copy = Checkout(root, free_port())
+    port = next(
+        port
+        for port in iter(free_port, None)
+        if all(is_free(port + offset) for offset in PORTS.values())
+    )
+    copy = Checkout(root, port)
     yield copy
     copy.localdb("delete")
 
 
 def test_make_run_twice(checkout: Checkout) -> None:
-    """From nothing to a page; Ctrl-C ends all of it; a second time the data are still there."""
+    """From nothing to pages; Ctrl-C ends all of it; a second time the data are still there, and a
+    polite kill ends it as well."""
     base = f"http://127.0.0.1:{checkout.port}"
     with checkout.run(*make_run()) as run:
         said = run.until("Ctrl-C ends it.")
@@ -154,6 +166,11 @@ def test_make_run_twice(checkout: Checkout) -> None:
             f"{base}/ten-slow-requests/?seconds=0", auth=("user", "password"), timeout=10
         )
         assert answer.text.split() == [str(x * x) for x in range(1, 11)]
+        page = requests.get(f"{base}/?person=sherlock&lang=es&tod=18:03:09", timeout=10).text
+        assert "Buenas tardes, Sherlock Holmes." in page
+        for url, words in re.findall(r"^  (http\S+)  +(\S.*)$", said, re.MULTILINE):
+            answer = requests.get(url, auth=("user", "password"), params={"seconds": 0}, timeout=10)
+            assert answer.status_code == 200, (url, words, answer.text)
         with psycopg.connect(checkout.localdb("url"), autocommit=True) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 7 AS x")
         os.killpg(run.process.pid, signal.SIGINT)
@@ -163,24 +180,14 @@ def test_make_run_twice(checkout: Checkout) -> None:
     before = (checkout.root / ".env").read_text()
     assert re.search(r"^SECRET_KEY=\S{50,}$", before, re.MULTILINE)
 
-    with checkout.run(*make_run()) as run:
+    with checkout.run() as run:
         run.until("Ctrl-C ends it.")
         with psycopg.connect(checkout.localdb("url")) as connection:
             assert connection.execute("SELECT x FROM kept").fetchone() == (7,)
-        os.killpg(run.process.pid, signal.SIGINT)
-        run.ended()
-    assert checkout.is_down
-    assert (checkout.root / ".env").read_text() == before
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_all_of_it(checkout: Checkout, number: signal.Signals) -> None:
-    """Ctrl-C, a polite kill and a closed terminal end the site and its database, with code 0."""
-    with checkout.run() as run:
-        run.until("Ctrl-C ends it.")
-        os.killpg(run.process.pid, number)
+        run.process.terminate()
         assert run.ended() == 0, run.text
     assert checkout.is_down
+    assert (checkout.root / ".env").read_text() == before
 
 
 def test_ctrl_c_before_it_is_up(checkout: Checkout) -> None:
@@ -193,35 +200,55 @@ def test_ctrl_c_before_it_is_up(checkout: Checkout) -> None:
     assert "Ctrl-C ends it." not in run.text
 
 
-def test_a_gunicorn_that_dies_takes_the_rest_along(checkout: Checkout) -> None:
-    """When gunicorn is killed, its workers and the database end too, and the exit code says so."""
-    with checkout.run() as run:
-        run.until("Ctrl-C ends it.")
-        (gunicorn,) = run.children
-        os.kill(gunicorn, signal.SIGKILL)
+def pids(checkout: Checkout, service: str) -> list[int]:
+    """Return the processes of one of the services."""
+    wanted = f"PORT={checkout.port + PORTS[service]}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("victim", ["user", "honcho"])
+def test_one_that_dies_takes_the_rest_along(
+    checkout: Checkout, postgres_url: str, victim: str
+) -> None:
+    """When a service is killed, or what started them, all end, and the exit code says so; with a
+    DATABASE_URL no server of our own is started for them."""
+    with checkout.run(DATABASE_URL=new_database(postgres_url, "run")) as run:
+        said = run.until("Ctrl-C ends it.")
+        process = run.children[0] if victim == "honcho" else pids(checkout, victim)[0]
+        os.kill(process, signal.SIGKILL)
         assert run.ended() == 1
-    assert "gunicorn ended by itself" in run.text
+    assert "A service ended by itself" in run.text
     assert checkout.is_down
+    assert "PostgreSQL listens" not in said
+    assert checkout.localdb("url") == ""
 
 
 def test_a_database_that_ran_before_goes_on(checkout: Checkout) -> None:
-    """Only what it started is stopped: `make db` in another terminal outlives it."""
+    """Only what it started is stopped, also when its terminal is closed: `make db` in another
+    terminal outlives it."""
     checkout.localdb("start")
     with checkout.run() as run:
         run.until("Ctrl-C ends it.")
-        run.process.send_signal(signal.SIGINT)
+        run.process.send_signal(signal.SIGHUP)
         assert run.ended() == 0
     assert checkout.localdb("status").startswith("running")
 
 
-def test_a_port_in_use_is_said_plainly(checkout: Checkout) -> None:
+@pytest.mark.parametrize("service", ["frontend", "welcome"])
+def test_a_port_in_use_is_said_plainly(checkout: Checkout, service: str) -> None:
     """A port that somebody uses is one sentence that says what to do; nothing is started."""
-    with socket.create_server(("127.0.0.1", checkout.port)), checkout.run() as run:
+    taken = checkout.port + PORTS[service]
+    with socket.create_server(("127.0.0.1", taken)), checkout.run() as run:
         assert run.ended() == 1
     complaint = run.text.splitlines()[-1]
-    assert complaint.startswith(f"Port {checkout.port} on 127.0.0.1 is in use.")
-    assert f"PORT={checkout.port + 1} make run" in complaint
-    assert checkout.is_down
+    assert complaint.startswith(f"Port {taken} on 127.0.0.1, of the service {service}, is in use.")
+    assert f"PORT={checkout.port + 100} make run" in complaint
+    assert checkout.localdb("status") == "stopped"
 
 
 def test_settings_that_are_wrong_are_said_plainly(checkout: Checkout) -> None:
@@ -238,13 +265,3 @@ def test_a_database_port_that_is_none_is_said_plainly(checkout: Checkout) -> Non
     with checkout.run(LOCAL_DB_PORT="soon") as run:
         assert run.ended() == 1
     assert run.text.splitlines()[-1].startswith("LOCAL_DB_PORT is 'soon', not a port.")
-
-
-def test_a_server_of_ones_own_is_used(checkout: Checkout, postgres_url: str) -> None:
-    """With a DATABASE_URL no local server is started."""
-    with checkout.run(DATABASE_URL=postgres_url) as run:
-        said = run.until("Ctrl-C ends it.")
-        run.process.send_signal(signal.SIGINT)
-        assert run.ended() == 0
-    assert "PostgreSQL listens" not in said
-    assert checkout.localdb("url") == ""

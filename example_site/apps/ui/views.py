@@ -81,7 +81,7 @@ def _page(
             "languages": settings.LANGUAGES,
             "suggested": SUGGESTED,
         }
-        if settings.SHOW_TIMELINE:
+        if settings.DEVELOPMENT:
             timeline = calls.timeline("Calls to other services")
             context["timeline"] = timeline if timeline.bars else None
         response = render(request, template, context, status=status)

@@ -39,6 +39,11 @@ handler404 = "example_site.pages.errors.page_not_found"
 handler500 = "example_site.pages.errors.server_error"
 '''
 
+PROCESS = (
+    "{name}: SERVICE={name} PORT=${{PORT_{upper}:-{port}}} "
+    "exec python -m gunicorn -c gunicorn.conf.py\n"
+)
+
 
 class Command(BaseCommand):
     """Begin a new service of the example."""
@@ -51,7 +56,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, help="for development (default: the next free ten)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write the two files.
+        """Write the two files, and let `make run` start the service.
 
         Raises:
             CommandError: the name or the port is taken, or the name cannot be one.
@@ -69,6 +74,10 @@ class Command(BaseCommand):
         folder.mkdir()
         (folder / "settings.py").write_text(SETTINGS.format(name=name, port=port))
         (folder / "urls.py").write_text(URLS.format(name=name))
+        procfile = settings.ROOT / "Procfile"
+        if procfile.is_file():
+            with procfile.open("a", encoding="utf-8") as file:
+                file.write(PROCESS.format(name=name, upper=name.upper(), port=port))
         self.stdout.write(f"{folder} is there. Try it: SERVICE={name} python manage.py serve")
 
 
