@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +12,7 @@ from types import TracebackType
 import psutil
 import psycopg2
 
-from deploy.localdb import LocalPostgres
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class OwnPostgres:
@@ -18,9 +20,9 @@ class OwnPostgres:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="postgresql-tests-")
-        # Not a temporary one, which would lose its data with its first stop.
-        self._server = LocalPostgres(Path(self._folder.name))
         self._frozen: list[psutil.Process] = []
+        #: Where it is, with the password.
+        self.url = ""
 
     def __enter__(self) -> OwnPostgres:
         self.start()
@@ -33,21 +35,24 @@ class OwnPostgres:
         trace: TracebackType | None,
     ) -> None:
         self.thaw()
-        self._server.delete()
+        self._localdb("delete")
         self._folder.cleanup()
-
-    @property
-    def url(self) -> str:
-        """Where it is, with the password."""
-        return self._server.url
 
     def start(self) -> None:
         """Start it, on the port that it had before if it had one."""
-        self._server.start()
+        # Not a temporary one, which would lose its data with its first stop.
+        self.url = self._localdb("start")
 
     def stop(self) -> None:
         """Stop it, whatever its clients do; the data stays."""
-        self._server.stop()
+        self._localdb("stop")
+
+    def _localdb(self, verb: str) -> str:
+        # In a process of its own, where psycopg 3 can be imported.
+        command = [sys.executable, "-m", "deploy.localdb", verb, "--data", self._folder.name]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"the PostgreSQL of a test does not {verb}: {done.stderr}"
+        return done.stdout.strip()
 
     def freeze(self) -> None:
         """Let none of its processes do anything, as a machine that is out of memory would."""

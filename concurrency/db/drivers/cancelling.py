@@ -28,7 +28,7 @@ _FAILED, _READING, _WRITING, _OK = range(4)
 
 
 def patiently(request: Callable[[], object]) -> None:
-    """Make a request in a greenlet of its own and wait for it.
+    """Make a request and wait for it.
 
     When the time of the caller is over the request goes on: a frozen server that
     comes back would else work for nobody.
@@ -36,9 +36,14 @@ def patiently(request: Callable[[], object]) -> None:
     Raises:
         Exception: what the request raised.
     """
-    error = gevent.spawn(_error_of, functools.partial(_within_patience, request)).get()
+    error = send(request).get()
     if error is not None:
         raise error
+
+
+def send(request: Callable[[], object]) -> gevent.Greenlet[..., Exception | None]:
+    """Make a request in a greenlet of its own, which returns the error if there is one."""
+    return gevent.spawn(_error_of, functools.partial(_within_patience, request))
 
 
 def _within_patience(request: Callable[[], object]) -> None:

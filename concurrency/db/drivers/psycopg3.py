@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
@@ -10,10 +11,11 @@ from typing import Any, TypeVar
 import gevent
 import psycopg
 from gevent.event import Event
-from psycopg import generators
+from psycopg import capabilities, generators
 from psycopg.pq import TransactionStatus
 
-from concurrency.db.cleaning import KILL_BUDGET
+from concurrency.db.cleaning import KILL_BUDGET, PATIENCE
+from concurrency.db.drivers import cancelling
 from concurrency.db.waiting import SocketWaiter
 
 R = TypeVar("R")
@@ -35,8 +37,10 @@ class Connection(psycopg.Connection[Any]):
     #: The time zone that the session is known to have.
     time_zone: str | None = None
     _waiter: SocketWaiter | None = None
-    # Whether a kill has arrived in a pipeline, and whether it could not be ended then.
-    _was_killed = _is_given_up = False
+    # Whether a kill has arrived in a pipeline.
+    _was_killed = False
+    #: Whether something could not be stopped, or a request to stop it is still under way.
+    is_given_up = False
 
     def wait(
         self,
@@ -105,6 +109,29 @@ class Connection(psycopg.Connection[Any]):
         except Exception as error:  # noqa: BLE001 - the kill goes on, the pool closes it
             logger.warning("a killed statement could not be stopped: %r", error)
 
+    def cancel_safe(self, *, timeout: float = 30.0) -> None:
+        """Have the server stop what it does. As psycopg's, but blocks the hub with no libpq.
+
+        A request that is not heard in time goes on, so that a frozen server is told when it
+        is back. Nobody else may have the connection then: it could hit the next statement.
+        """
+        if not self._should_cancel():
+            return
+        request = functools.partial(super().cancel_safe, timeout=PATIENCE)
+        if not capabilities.has_cancel_safe():
+            server = self.info.host, self.info.port
+            cancel = self.pgconn.get_cancel().cancel
+            request = functools.partial(cancelling.in_thread, server, cancel)
+        sent = cancelling.send(request)
+        late = psycopg.errors.CancellationTimeout("the server does not answer")
+        try:
+            with gevent.Timeout(timeout, late):
+                error = sent.get()
+        finally:
+            self.is_given_up = self.is_given_up or not sent.ready()
+        if error is not None:
+            raise error
+
     @contextlib.contextmanager
     def pipeline(self) -> Iterator[psycopg.Pipeline]:
         """Begin a pipeline; who is killed in it does not wait for what it has sent."""
@@ -119,7 +146,7 @@ class Connection(psycopg.Connection[Any]):
 
     def _wait_for_end(self, gen: Generator[Any, Any, R]) -> R:
         """Wait for what a killed pipeline has sent, cancelling one statement after the other."""
-        if self._is_given_up:
+        if self.is_given_up:
             raise psycopg.OperationalError("a killed pipeline could not be stopped")
         if not self.pgconn.pipeline_status:
             self._was_killed = False
@@ -133,7 +160,7 @@ class Connection(psycopg.Connection[Any]):
             if error is not limit:
                 raise
             # The pool closes it: a connection that is not idle is never lent again.
-            self._is_given_up = True
+            self.is_given_up = True
             raise psycopg.OperationalError("the server does not stop a killed pipeline") from None
         finally:
             # A request on its way must not arrive when somebody else has the session.
@@ -179,13 +206,15 @@ class Psycopg3:
 
     def is_clean(self, raw: Any) -> bool:
         # The status of a closed connection is UNKNOWN, of one in use ACTIVE.
-        return bool(raw.pgconn.transaction_status == TransactionStatus.IDLE)
+        return raw.pgconn.transaction_status == TransactionStatus.IDLE and not raw.is_given_up
 
     def attributes(self, raw: Any) -> Any:
         # They become part of the next BEGIN.
         return raw.isolation_level, raw.read_only, raw.deferrable
 
     def clean(self, raw: Any, seconds: float) -> None:
+        if raw.is_given_up:
+            raise TimeoutError("a statement could not be stopped")
         if raw.pgconn.transaction_status == TransactionStatus.ACTIVE:
             raw.cancel_safe(timeout=seconds)
             raw.wait(generators.fetch_many(raw.pgconn))

@@ -97,8 +97,8 @@ def test_a_hundred_killed_at_once(pool, target, observer):
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_answer_the_cancel_is_left(pool, target, proxy):
-    """The kill takes its budget at most; the connection is closed, the slot counted until then."""
+def test_a_server_that_does_not_answer_the_cancel_is_left(pool, target, observer, proxy):
+    """The kill takes its budget at most, the slot counts until then; it is told when it is back."""
     pool(max_size=1, HOST=proxy.host, PORT=proxy.port)
     query()
     connection.close()
@@ -111,6 +111,7 @@ def test_a_server_that_does_not_answer_the_cancel_is_left(pool, target, proxy):
     proxy.hear()
     until(lambda: statistics().discarding == 0, "discarded")
     assert query() == 1
+    until(lambda: observer.running("sleep") == 0, "stopped")
 
 
 def test_an_error_of_the_database_is_djangos(pool):
