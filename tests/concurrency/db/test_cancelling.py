@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 import gevent
 import psycopg2
 import pytest
+from psycopg import capabilities
+from psycopg.pq import TransactionStatus
 
-from concurrency.db.drivers import cancelling
+from concurrency.db.drivers import cancelling, psycopg3
 from concurrency.testing.proxy import TCPProxy
 from tests.concurrency.db.conftest import until
 
@@ -120,3 +122,16 @@ def test_the_hub_turns_while_a_server_is_deaf(connect, proxy):
     assert len(turns) > 5
     waiting.kill()
     proxy.hear()
+
+
+def test_psycopg_3_with_an_old_libpq(postgres_url, monkeypatch):
+    """Its statements are stopped from a thread, where psycopg's own method would block the hub."""
+    monkeypatch.setattr(capabilities, "has_cancel_safe", lambda: False)
+    with psycopg3.Connection.connect(postgres_url, autocommit=True) as connection:
+        running = gevent.spawn(connection.execute, "SELECT pg_sleep(30)")
+        until(lambda: connection.info.transaction_status == TransactionStatus.ACTIVE)
+        gevent.sleep(0.05)
+        running.kill(timeout=LIMIT)
+        assert running.dead
+        assert psycopg3.Psycopg3().is_clean(connection)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
