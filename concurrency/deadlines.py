@@ -9,6 +9,7 @@ databases or HTTP.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from contextvars import ContextVar, Token
@@ -30,7 +31,8 @@ class _Expired(BaseException):
 class deadline:  # noqa: N801 - reads as a verb, like contextlib's
     """Limit the time of a ``with`` block, and of everything it starts.
 
-    The nearest of nested deadlines wins. Children inherit it. A block that has
+    The nearest of nested deadlines wins. Children inherit it. In a coroutine it cancels the
+    task, as ``asyncio.timeout`` does. A block that has
     run out of time is interrupted where it waits; code that never waits cannot
     be interrupted.
 
@@ -44,11 +46,14 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
     """
 
     __slots__ = (
+        "_cancelling",
         "_entered",
         "_fired",
+        "_has_cancelled",
         "_outer",
         "_owner",
         "_signal",
+        "_task",
         "_timer",
         "_token",
         "expires",
@@ -67,6 +72,8 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         self._fired = False
         self._signal = _Expired()
         self._outer: deadline | None = None
+        # The task that has entered the block, in a coroutine.
+        self._task: asyncio.Task[Any] | None = None
         #: When the block has to end, on the clock of ``time.monotonic()``.
         self.expires = math.inf
 
@@ -77,6 +84,9 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
             raise DeadlineExceeded(self.seconds)
         self._entered = time.monotonic()
         self._owner = gevent.getcurrent()
+        self._task = None if asyncio._get_running_loop() is None else asyncio.current_task()
+        self._has_cancelled = False
+        self._cancelling = 0 if self._task is None else self._task.cancelling()
         self._outer = _current.get()
         self._fired = False
         self._schedule(self.seconds)
@@ -110,12 +120,16 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         self.expires = min(own, outer)
         # When an outer one comes first its own timer does the work.
         if self.expires != math.inf and (self._enforces or self.expires == own):
+            if self._task is not None:
+                loop = self._task.get_loop()
+                self._timer = loop.call_later(max(0.0, seconds), self._fire, self._owner)
+                return
             self._timer = get_hub().loop.timer(max(0.0, seconds))
             self._timer.start(self._fire, self._owner)
 
     def _cancel(self) -> None:
         if self._timer is not None:
-            self._timer.close()
+            (self._timer.close if self._task is None else self._timer.cancel)()
             self._timer = None
 
     def __exit__(
@@ -130,7 +144,7 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
             _current.reset(token)
         if not self._fired:
             return
-        if error is self._signal:
+        if error is self._signal or self._is_own_cancel(error):
             raise DeadlineExceeded(self.seconds).with_traceback(traceback) from None
         # The body swallowed the signal, or failed while it ended. A kill or an
         # outer deadline that arrived on top of it goes on its way.
@@ -138,9 +152,25 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
             raise DeadlineExceeded(self.seconds) from error
 
     def _fire(self, greenlet: Any) -> None:
-        """Interrupt the body; runs in the hub, so the body is waiting."""
+        """Interrupt the body; runs in the hub or in the body's loop, so it is waiting."""
         self._fired = True
-        greenlet.throw(self._signal)
+        if self._task is None:
+            greenlet.throw(self._signal)
+        else:
+            # Nothing may be thrown into the greenlet: it runs the loop.
+            self._task.get_loop().call_soon_threadsafe(self._cancel_task)
+
+    def _cancel_task(self) -> None:
+        if self._token is not None and self._task is not None:
+            self._has_cancelled = True
+            self._task.cancel()
+
+    def _is_own_cancel(self, error: BaseException | None) -> bool:
+        """Return whether this deadline, and nobody else, has cancelled the body's task."""
+        if self._task is None or not self._has_cancelled:
+            return False
+        others = self._task.uncancel() > self._cancelling
+        return isinstance(error, asyncio.CancelledError) and not others
 
     def __repr__(self) -> str:
         left = self.expires - time.monotonic()

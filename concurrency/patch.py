@@ -132,10 +132,11 @@ def _patch_drivers() -> None:
 
 
 def _patch_asyncio() -> None:
-    # Imports asyncio, which has to find patched threads and sockets.
-    from concurrency import _loops
+    # These import asyncio and asgiref, which have to find patched threads and sockets.
+    from concurrency import _loops, aio
 
     _loops.install()
+    aio.install()
 
 
 _native = _lateness.Native.collect()

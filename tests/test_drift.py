@@ -38,7 +38,8 @@ LAYERS = (
 
 # The database's errors need Django, which must not be imported before the patch. `errors` gives
 # them out under its name, and imports them when they are asked for.
-UPWARD = {("errors", "db")}
+# The patch switches asyncio on when everything else is done.
+UPWARD = {("errors", "db"), ("patch", "aio")}
 
 
 def python_files(*folders: str) -> list[Path]:

@@ -249,8 +249,7 @@ class TestOtherTracers:
             # Not greenlet.settrace: gevent's tracer has bound greenlet's own if it came early.
             _switches._set_tracer(None)
             assert installed() is None
-            await asyncio.sleep(0.001)
-            assert installed() is not None
+            until(lambda: installed() is not None, "the hook is back")
             gevent.spawn(nobody, 2).get()
             return await busy(1)
 

@@ -1,0 +1,150 @@
+"""Puts greenlets in the place of the threads of asgiref.
+
+asgiref runs a coroutine in a thread of its own while the caller waits, and runs the
+caller's ``sync_to_async`` code in the caller's thread. With greenlets the caller can be
+interrupted, and interrupts the coroutine; and a thread and a loop for each call are not
+needed. What is replaced is not public; ``install()`` looks whether it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial, wraps
+from typing import Any
+
+import asgiref.sync
+import gevent
+
+from concurrency.aio import runner
+from concurrency.aio.loop import HubLoop, SingleThread
+from concurrency.aio.worker import Worker
+
+# Without types: what is replaced is not public.
+sync: Any = asgiref.sync
+
+_REPLACED = ("CurrentThreadExecutor", "ThreadPoolExecutor", "AsyncToSync", "SyncToAsync")
+
+
+class LoopThread(Executor):
+    """In the place of the executor in whose thread asgiref runs a loop.
+
+    A coroutine gets a greenlet and a loop that was used before. Everything else, as
+    the calls of a ``ThreadSensitiveContext``, gets a thread, as it would anyway.
+    """
+
+    def __init__(self, max_workers: int = 1) -> None:
+        self._max_workers = max_workers
+        self._threads: ThreadPoolExecutor | None = None
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a coroutine in a greenlet; a function in the one thread."""
+        if not _is_run(fn) or _must_stay_in_a_thread():
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._max_workers)
+            return self._threads.submit(fn, *args, **kwargs)
+        future: Future[Any] = Future()
+        run = partial(runner.run, runner.loops_to_run_on()) if fn is asyncio.run else fn
+        gevent.spawn(_run, future, run, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the thread, if there is one."""
+        if self._threads is not None:
+            self._threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _is_run(fn: Any) -> bool:
+    """Return whether asgiref calls it to run a coroutine on a loop of its own."""
+    if fn is asyncio.run:
+        return True
+    # Before asgiref 3.9 it had a function of its own.
+    own = getattr(sync.AsyncToSync, "_run_event_loop", None)
+    return own is not None and getattr(fn, "__func__", None) is own
+
+
+def _must_stay_in_a_thread() -> bool:
+    context = getattr(sync.AsyncToSync, "async_single_thread_context", None)
+    return context is not None and context.get(None) is not None
+
+
+def _run(future: Future[Any], run: Callable[..., Any], *args: Any) -> None:
+    try:
+        value = run(*args)
+    except BaseException as error:  # noqa: BLE001 - raised where the future is asked
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+def is_installed() -> bool:
+    """Return whether asgiref uses greenlets."""
+    return sync.CurrentThreadExecutor is Worker
+
+
+def install() -> None:
+    """Have asgiref use greenlets, and asyncio loops that wait on the hub.
+
+    Doing it twice is harmless. If asgiref is not as it is known, it is left alone:
+    code works, but neither kills nor deadlines cross into coroutines.
+    """
+    _use_hub_loops()
+    if is_installed() or not _is_as_known():
+        return
+    sync.CurrentThreadExecutor = Worker
+    sync.ThreadPoolExecutor = LoopThread
+    # Made when asgiref was imported, which may have been before the patch.
+    sync.SyncToAsync.threadlocal = threading.local()
+    sync.SyncToAsync.single_thread_executor = SingleThread(max_workers=1)
+    sync.AsyncToSync.main_wrap = _watched(sync.AsyncToSync.main_wrap)
+    sync.SyncToAsync.thread_handler = _forgetting(sync.SyncToAsync.thread_handler)
+
+
+def _is_as_known() -> bool:
+    return (
+        all(hasattr(sync, name) for name in _REPLACED)
+        and hasattr(sync.AsyncToSync, "main_wrap")
+        and hasattr(sync.AsyncToSync, "executors")
+        and hasattr(sync.SyncToAsync, "thread_handler")
+        and hasattr(sync.SyncToAsync, "single_thread_executor")
+    )
+
+
+def _watched(main_wrap: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Have the worker of a call know the task that it waits for."""
+
+    @wraps(main_wrap)
+    def watched(self: Any, *args: Any, **kwargs: Any) -> Awaitable[None]:
+        # Called in the greenlet that is about to wait; what it returns runs in the loop.
+        return self.executors.current.watch(main_wrap(self, *args, **kwargs))  # type: ignore[no-any-return]
+
+    return watched
+
+
+def _forgetting(thread_handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a greenlet forget the loop when it is no longer called from it.
+
+    asgiref leaves that to the end of the loop, but this one goes on, for others.
+    """
+
+    @wraps(thread_handler)
+    def forgetting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        known = vars(self.threadlocal)
+        before = dict(known)
+        try:
+            return thread_handler(self, *args, **kwargs)
+        finally:
+            known.clear()
+            known.update(before)
+
+    return forgetting
+
+
+def _use_hub_loops() -> None:
+    """Have asyncio make loops that wait on the hub by themselves."""
+    events: Any = asyncio.events
+    policy: Any = asyncio.DefaultEventLoopPolicy
+    if events is not None and policy._loop_factory is asyncio.SelectorEventLoop:
+        policy._loop_factory = HubLoop

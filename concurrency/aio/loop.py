@@ -1,0 +1,165 @@
+"""An asyncio loop that runs in a greenlet, and waits on gevent's hub.
+
+It is asyncio's own, but for what threads would do: functions of ``run_in_executor``
+run in greenlets, and are interrupted when nobody waits for them any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import gevent
+
+from concurrency import context
+from concurrency.aio.selector import HubSelector
+from concurrency.aio.worker import Call, LoopWorker, Worker
+
+# asyncio's loop for sockets: what it would make by itself.
+_Base: Any = asyncio.SelectorEventLoop
+
+
+class SingleThread(ThreadPoolExecutor):
+    """Names the one thread in which asgiref runs calls that have no other place.
+
+    A ``HubLoop`` has a greenlet of its own for it; other loops use it as it is.
+    """
+
+
+class HubLoop(_Base):  # type: ignore[misc]
+    """asyncio's loop, waiting on the hub.
+
+    Attributes:
+        tasks_made: how many tasks it has made.
+        is_parked: whether its run is over and the next has not begun; nobody may use it
+            then, as if it were closed.
+    """
+
+    _selector: Any
+
+    def __init__(self, selector: Any = None) -> None:
+        self.is_parked = False
+        self._greenlets: set[gevent.Greenlet[..., Any]] = set()
+        self._worker: LoopWorker | None = None
+        self._holding: set[Worker] = set()
+        self.tasks_made = 0
+        super().__init__(selector or HubSelector())
+        self._selector.before_wait = self._about_to_wait
+
+    def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        """Make a task, as asyncio's."""
+        self.tasks_made += 1
+        return super().create_task(coro, **kwargs)  # type: ignore[no-any-return]
+
+    def run_forever(self) -> None:
+        """Run until it is stopped, as asyncio's; its worker ends with it."""
+        try:
+            super().run_forever()
+        finally:
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                worker.stop()
+
+    def is_closed(self) -> bool:
+        """Return whether it takes no more callbacks, for now or for good."""
+        return self.is_parked or bool(super().is_closed())
+
+    def _check_closed(self) -> None:
+        if self.is_parked:
+            raise RuntimeError("Event loop is closed")
+        super()._check_closed()
+
+    def _write_to_self(self) -> None:
+        # A byte through a socket is for other native threads.
+        if self._selector is None or not self._selector.wake():
+            super()._write_to_self()
+
+    def lends_when_idle(self, worker: Worker) -> None:
+        """Take note of a greenlet that may hold what others could use while it waits."""
+        self._holding.add(worker)
+
+    def _about_to_wait(self) -> None:
+        while self._holding:
+            self._holding.pop().lend()
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Run a function in a greenlet that serves coroutines, or in one of its own."""
+        self._check_closed()
+        if isinstance(executor, SingleThread):
+            if self._worker is None or self._worker.is_over:
+                self._worker = LoopWorker()
+            executor = self._worker
+        if isinstance(executor, Worker):
+            return executor.post(self, partial(func, *args))
+        if executor is None and self._default_executor is None:
+            self._check_default_executor()
+            return self._run_in_greenlet(Call(self, partial(func, *args)))
+        return super().run_in_executor(executor, func, *args)  # type: ignore[no-any-return]
+
+    def _run_in_greenlet(self, call: Call) -> asyncio.Future[Any]:
+        greenlet = gevent.Greenlet(_run_and_end, call)
+        self._greenlets.add(greenlet)
+        greenlet.rawlink(self._greenlets.discard)
+        greenlet.start()
+        return call.future
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        """Wait for what runs in greenlets, as asyncio waits for its threads."""
+        await self.join_greenlets()
+        await super().shutdown_default_executor(*args)
+
+    async def join_greenlets(self) -> None:
+        """Wait until no function of ``run_in_executor`` runs in a greenlet."""
+        while self._greenlets:
+            greenlet = next(iter(self._greenlets))
+            ended = self.create_future()
+            greenlet.rawlink(lambda _, ended=ended: self._tell(ended))  # type: ignore[misc]
+            await ended
+
+    def _tell(self, ended: asyncio.Future[None]) -> None:
+        if not ended.done() and not self.is_closed():
+            self.call_soon_threadsafe(ended.set_result, None)
+
+    # Being used again
+
+    def has_greenlets(self) -> bool:
+        """Return whether a function of ``run_in_executor`` runs in a greenlet."""
+        return bool(self._greenlets)
+
+    def is_at_rest(self) -> bool:
+        """Return whether nothing of its last run goes on; connections may be open."""
+        return not (
+            self._ready
+            or self._greenlets
+            or self._asyncgens
+            or self._executor_shutdown_called
+            or self._stopping
+            or super().is_closed()
+        )
+
+    def is_spotless(self) -> bool:
+        """Return whether it is as it was when it was new."""
+        if all(timer.cancelled() for timer in self._scheduled):
+            self._scheduled.clear()
+            self._timer_cancelled_count = 0
+        changed = (
+            self._scheduled
+            or self._default_executor
+            or self._task_factory
+            or self._exception_handler
+            or self._debug
+            or self._signal_handlers
+        )
+        return not changed and self.is_at_rest() and self._selector.watches_at_most(1)
+
+
+def _run_and_end(call: Call) -> None:
+    try:
+        call.run()
+    finally:
+        context.run_hooks(context.at_end)

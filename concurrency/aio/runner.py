@@ -1,0 +1,133 @@
+"""Runs a coroutine to its end on a loop that may be used again.
+
+A loop costs more to make than most coroutines take to run. One that is left as it was
+when it was new serves the next coroutine of any greenlet; one that is not is closed, or
+kept for those that want the same loop again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from gevent.hub import get_hub
+
+from concurrency.aio.loop import HubLoop
+
+T = TypeVar("T")
+
+# Loops that a thread keeps for the next ones; each has two sockets.
+_KEPT = 100
+
+
+class Kept:
+    """Loops that one tree of greenlets keeps, with the connections that are open on them."""
+
+    def __init__(self) -> None:
+        self._loops: list[HubLoop] = []
+        self._is_over = False
+
+    def take(self) -> HubLoop:
+        """Return a loop that nobody runs, the one that was used last."""
+        return self._loops.pop() if self._loops else HubLoop()
+
+    def give_back(self, loop: HubLoop) -> None:
+        """Keep a loop for the next coroutine."""
+        if self._is_over or not loop.is_at_rest():
+            close(loop)
+        else:
+            loop.is_parked = True
+            self._loops.append(loop)
+
+    def end(self, greenlet: object = None) -> None:
+        """Close the loops; nobody wants them any more."""
+        self._is_over = True
+        while self._loops:
+            loop = self._loops.pop()
+            loop.is_parked = False
+            loop.close()
+
+
+#: The loops to run on, where it matters which.
+kept: ContextVar[Kept | None] = ContextVar("concurrency.aio.kept", default=None)
+
+
+class _Idle(Kept):
+    """The loops of a native thread that are as good as new."""
+
+    def give_back(self, loop: HubLoop) -> None:
+        if loop.is_spotless() and len(self._loops) < _KEPT:
+            super().give_back(loop)
+        else:
+            close(loop)
+
+
+def run(loops: Kept, main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in this greenlet, as ``asyncio.run`` does it.
+
+    Raises:
+        RuntimeError: a loop is running in this greenlet.
+        BaseException: what the coroutine raised.
+    """
+    loop = loops.take()
+    loop.is_parked = False
+    try:
+        return run_on(loop, main)
+    finally:
+        loops.give_back(loop)
+
+
+def run_on(loop: HubLoop, main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a loop, and leave no task behind on it."""
+    loop.tasks_made = 0
+    task = loop.create_task(main)
+    try:
+        return loop.run_until_complete(task)  # type: ignore[no-any-return]
+    finally:
+        tidy(loop)
+
+
+def tidy(loop: HubLoop) -> None:
+    """Cancel what a coroutine has started and left behind, and wait for it."""
+    if loop.tasks_made > 1 and (left := asyncio.all_tasks(loop)):
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        for task in left:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                loop.call_exception_handler(
+                    {
+                        "message": "unhandled exception of a task that was left behind",
+                        "exception": error,
+                        "task": task,
+                    }
+                )
+    if loop._asyncgens:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop._asyncgens_shutdown_called = False
+    if loop.has_greenlets():
+        loop.run_until_complete(loop.join_greenlets())
+
+
+def close(loop: HubLoop) -> None:
+    """Close a loop for good."""
+    try:
+        if loop._default_executor is not None:
+            loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+def loops_to_run_on() -> Kept:
+    """Return the loops that are wanted here, or any that are idle."""
+    wanted = kept.get()
+    if wanted is not None:
+        return wanted
+    hub: Any = get_hub()
+    try:
+        found: Kept = hub.concurrency_idle_loops
+    except AttributeError:
+        found = hub.concurrency_idle_loops = _Idle()
+    return found

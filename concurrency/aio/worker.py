@@ -1,0 +1,303 @@
+"""A greenlet that waits for a coroutine, and meanwhile runs what is not asynchronous.
+
+``sync_to_async`` code of an asynchronous view runs in the request's own greenlet, and
+so on its connection and in its transaction: asgiref leaves it to the greenlet that
+waits in ``async_to_sync``. A kill or a deadline of that greenlet cancels the coroutine,
+and a cancelled coroutine interrupts the call that it waits for. This module knows no
+loop but asyncio's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, TypeVar
+
+import gevent
+from gevent._hub_local import get_hub_if_exists
+from gevent.hub import Waiter, get_hub
+
+from concurrency import context
+from concurrency.deadlines import _Expired
+from concurrency.tasks.group import _Interrupt
+
+T = TypeVar("T")
+
+logger = logging.getLogger("concurrency.aio")
+
+# Thrown into a greenlet to end what it does, not by what it does.
+_INTERRUPTIONS = (gevent.GreenletExit, _Expired, _Interrupt)
+
+# A coroutine that has not ended this many seconds after it was cancelled is cancelled
+# again; the interval doubles.
+_CANCEL_AGAIN = 1.0
+
+
+class _Stopped(gevent.GreenletExit):
+    """Thrown into a call for which no coroutine waits any more."""
+
+
+class Call:
+    """A function that runs in a greenlet, for a future of a loop.
+
+    When the future is cancelled, the function is interrupted.
+    """
+
+    __slots__ = ("_fn", "_greenlet", "_signal", "future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fn: Callable[[], Any]) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.future.add_done_callback(self._done)
+        self._fn = fn
+        self._greenlet: Any = None
+        self._signal: _Stopped | None = None
+
+    def run(self) -> None:
+        """Call the function in this greenlet, and have the future tell.
+
+        Raises:
+            BaseException: what was thrown into the greenlet, to end it; the future is
+                cancelled then.
+        """
+        if self.future.cancelled():
+            return
+        self._greenlet = gevent.getcurrent()
+        interruption = None
+        deliver: Callable[[], object]
+        try:
+            deliver = partial(self.future.set_result, self._fn())
+        except _INTERRUPTIONS as error:
+            deliver = self.future.cancel
+            if error is not self._signal:
+                interruption = error
+        except StopIteration as error:
+            # A future takes any exception but this one.
+            deliver = partial(self.future.set_exception, _not_stop_iteration(error))
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            deliver = partial(self.future.set_exception, error)
+        self._greenlet = None
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._resolve, deliver)
+        if interruption is not None:
+            raise interruption
+
+    def _resolve(self, deliver: Callable[[], object]) -> None:
+        if not self.future.done():
+            deliver()
+
+    def _done(self, future: asyncio.Future[Any]) -> None:
+        if future.cancelled() and self._greenlet is not None:
+            hub: Any = get_hub()
+            hub.loop.run_callback(self._interrupt)
+
+    def _interrupt(self) -> None:
+        """Throw into the function; runs in the hub, so it is waiting."""
+        if self._greenlet is not None and self._signal is None:
+            self._signal = _Stopped()
+            self._greenlet.throw(self._signal)
+
+
+def _not_stop_iteration(error: StopIteration) -> RuntimeError:
+    raised = RuntimeError("StopIteration was raised by a function that a coroutine awaits")
+    raised.__cause__ = error
+    return raised
+
+
+class Worker(Executor):
+    """Runs calls in the greenlet that waits for a coroutine.
+
+    In the place of asgiref's ``CurrentThreadExecutor``.
+
+    Args:
+        outer: the worker of a call that is running in the same greenlet.
+    """
+
+    def __init__(self, outer: Worker | None = None) -> None:
+        self._greenlet: Any = gevent.getcurrent()
+        self._hub: Any = get_hub()
+        self._outer = outer
+        self._calls: deque[Call | Callable[[], None]] = deque()
+        self._waiter: Any = None
+        self._is_over = False
+        self._must_lend = False
+        self._task: asyncio.Task[Any] | None = None
+        self._is_cancelled = False
+
+    # In the greenlet of a loop
+
+    def post(self, loop: asyncio.AbstractEventLoop, fn: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Have a function run, and return the loop's future of it."""
+        call = Call(loop, fn)
+        self._put(call)
+        return call.future
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Have a function run; for loops that are not ours."""
+        future: Future[T] = Future()
+        self._put(partial(_run_for, future, partial(fn, *args, **kwargs)))
+        return future
+
+    def _put(self, call: Call | Callable[[], None]) -> None:
+        if gevent.getcurrent() is self._greenlet:
+            raise RuntimeError("You cannot submit onto CurrentThreadExecutor from its own thread")
+        worker: Worker | None = self
+        while worker is not None and worker._is_over:
+            worker = worker._outer
+        if worker is None:
+            raise RuntimeError("CurrentThreadExecutor already quit or is broken")
+        worker._calls.append(call)
+        worker._wake()
+
+    async def watch(self, awaitable: Awaitable[T]) -> T:
+        """Await what this worker waits for, so that it can be cancelled."""
+        task = self._task = asyncio.current_task()
+        if self._is_cancelled and task is not None:
+            task.cancel()
+        self._lend_when_idle(asyncio.get_running_loop())
+        try:
+            return await awaitable
+        finally:
+            self._task = None
+
+    def _lend_when_idle(self, loop: Any) -> None:
+        """Have idle connections lent to others once the loop waits."""
+        getattr(loop, "lends_when_idle", Worker.lend)(self)
+
+    def lend(self) -> None:
+        """Have the greenlet lend its idle connections while it waits."""
+        self._must_lend = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is None:
+            return
+        here: Any = get_hub_if_exists()
+        if here is self._hub:
+            self._hub.loop.run_callback(waiter.switch, None)
+        else:
+            self._hub.loop.run_callback_threadsafe(waiter.switch, None)
+
+    # In the greenlet that waits
+
+    def run_until_future(self, future: Future[Any]) -> None:
+        """Run calls until a future is done.
+
+        Raises:
+            BaseException: what was thrown into this greenlet meanwhile; the coroutine
+                has been cancelled then, and has ended.
+        """
+        if gevent.getcurrent() is not self._greenlet:
+            raise RuntimeError("You cannot run CurrentThreadExecutor from a different thread")
+        future.add_done_callback(self._over)
+        interruption: BaseException | None = None
+        patience = _CANCEL_AGAIN
+        while True:
+            try:
+                if not self._wait(patience if interruption is not None else None):
+                    logger.warning("%r has not ended, cancelling it again", self._task)
+                    patience *= 2
+                    self._cancel()
+                if not self._calls:
+                    break
+                call = self._calls.popleft()
+                if isinstance(call, Call):
+                    call.run()
+                    self._lend_when_idle(call.loop)
+                else:
+                    call()
+            except BaseException as error:  # noqa: BLE001 - kept, and raised at the end
+                interruption = interruption or error
+                self._cancel()
+        if interruption is not None:
+            raise interruption
+
+    def _over(self, future: Future[Any]) -> None:
+        self._is_over = True
+        self._wake()
+
+    def _cancel(self) -> None:
+        self._is_cancelled = True
+        task = self._task
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def _wait(self, limit: float | None) -> bool:
+        """Wait for a call or the end; return whether it came within the limit, in seconds."""
+        timer = None
+        try:
+            while not self._calls and not self._is_over:
+                if self._must_lend:
+                    self._must_lend = False
+                    context.run_hooks(context.before_wait)
+                    continue
+                if limit is not None and timer is None:
+                    timer = self._hub.loop.timer(limit)
+                    timer.start(self._wake)
+                elif timer is not None and not timer.active:
+                    return False
+                self._block()
+            return True
+        finally:
+            if timer is not None:
+                timer.close()
+
+    def _block(self) -> None:
+        waiter: Any = Waiter(self._hub)
+        self._waiter = waiter
+        try:
+            # Another native thread may have put something before it could see the waiter.
+            if not self._calls and not self._is_over:
+                waiter.get()
+        finally:
+            self._waiter = None
+
+
+def _run_for(future: Future[T], fn: Callable[[], T]) -> None:
+    """Call a function, and have a future of a thread tell."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        value = fn()
+    except _INTERRUPTIONS as error:
+        future.set_exception(asyncio.CancelledError())
+        raise error
+    except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+class LoopWorker(Worker):
+    """A greenlet for calls that have no greenlet to return to.
+
+    Under ``asyncio.run`` nobody waits in ``async_to_sync``. All of a loop's calls run
+    in one greenlet, as asgiref has them run in one thread.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._end: Future[None] = Future()
+        self._greenlet = gevent.spawn(self._serve)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it takes no more calls."""
+        return self._is_over or self._greenlet.dead
+
+    def _serve(self) -> None:
+        try:
+            self.run_until_future(self._end)
+        finally:
+            self._is_over = True
+            context.run_hooks(context.at_end)
+
+    def stop(self) -> None:
+        """End when the calls that it has are done."""
+        if not self._end.done():
+            self._end.set_result(None)
