@@ -203,7 +203,8 @@ def test_pytest(environment: dict[str, str], tmp_path: Path) -> None:
     """pytest with `-p concurrency.patch` is patched before a test file is imported."""
     (tmp_path / "test_facts.py").write_text(f"{FACTS}\ndef test_it():\n    pass\n")
     answer = python(
-        "-m", "pytest", "-p", "concurrency.patch", "-p", "no:cacheprovider", tmp_path,
+        "-m", "pytest", "-p", "concurrency.patch", "-p", "no:cacheprovider",
+        "-p", "no:asyncio", tmp_path,  # which warns, of settings that are not made
         environment={**environment, "PYTHONPATH": str(ROOT)}, folder=tmp_path,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stdout
