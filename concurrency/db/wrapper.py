@@ -109,15 +109,18 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
             self.autocommit = autocommit
         else:
             self.set_autocommit(autocommit)
+        fresh = not pooled.configured
         self._setting_up = True
         try:
-            if pooled.configured:
-                self.refresh_session()
-            else:
+            if fresh:
                 self.init_connection_state()
                 pooled.configured = True
+            else:
+                self.refresh_session()
             # For each lease, as with Django's own pool: what receivers set may differ.
             connection_created.send(sender=self.__class__, connection=self)
+            if fresh:
+                pooled.attributes = self.driver.attributes(pooled.raw)
         finally:
             self._setting_up = False
 
@@ -161,8 +164,8 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what two wrappers must have in common to share connections."""
-        settings = self.settings_dict
-        return (settings["NAME"], settings["USER"], settings["HOST"], settings["PORT"])
+        names = ("NAME", "USER", "HOST", "PORT", "OPTIONS")
+        return tuple(self.settings_dict[name] for name in names)
 
     def open_raw(self) -> Any:
         """Open a connection for the pool; only called on a pool's template."""

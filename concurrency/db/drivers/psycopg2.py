@@ -152,8 +152,9 @@ class Psycopg2:
         return left is None and not raw.closed and raw.info.transaction_status == _IDLE
 
     def attributes(self, raw: Any) -> Any:
-        # They become part of the next BEGIN.
-        return raw.isolation_level, raw.readonly, raw.deferrable
+        # The first become part of the next BEGIN, the others of what cursors do.
+        kinds = raw.cursor_factory, raw.encoding
+        return raw.isolation_level, raw.readonly, raw.deferrable, *kinds
 
     def clean(self, raw: Any, seconds: float) -> None:
         raw.interruption = None

@@ -209,8 +209,9 @@ class Psycopg3:
         return raw.pgconn.transaction_status == TransactionStatus.IDLE and not raw.is_given_up
 
     def attributes(self, raw: Any) -> Any:
-        # They become part of the next BEGIN.
-        return raw.isolation_level, raw.read_only, raw.deferrable
+        # The first become part of the next BEGIN, the others of what cursors do.
+        kinds = raw.row_factory, raw.cursor_factory, raw.server_cursor_factory
+        return raw.isolation_level, raw.read_only, raw.deferrable, raw.prepare_threshold, *kinds
 
     def clean(self, raw: Any, seconds: float) -> None:
         if raw.is_given_up:

@@ -338,6 +338,9 @@ CHANGES = [
     ("PREPARE mine FROM 'SELECT 1'", "SHOW SESSION STATUS LIKE 'Prepared_stmt_count'"),
     ("LOCK TABLES scratch WRITE", "SELECT COUNT(*) >= 0 FROM scratch"),
     ("SET autocommit = 0", "SELECT @@autocommit"),
+    ("SET TRANSACTION READ ONLY", "DELETE FROM scratch"),
+    ("/*!40101 SET @other = 1 */", "SELECT @other"),
+    ("EXECUTE IMMEDIATE 'SET @other = 1'", "SELECT @other"),
 ]
 
 
@@ -359,6 +362,19 @@ def test_a_temporary_table_does_not_reach_the_next(one):
     give_back()
     with pytest.raises(DatabaseError, match="mine"):
         query("SELECT * FROM mine")
+
+
+def test_the_arguments_of_a_procedure_do_not_reach_the_next(one):
+    """PyMySQL puts them into user variables."""
+    query("CREATE PROCEDURE nothing(IN x int) SELECT x")
+    try:
+        with connection.cursor() as cursor:
+            cursor.callproc("nothing", [7])
+        assert query("SELECT @_nothing_0") == 7
+        give_back()
+        assert query("SELECT @_nothing_0") is None
+    finally:
+        query("DROP PROCEDURE nothing")
 
 
 def test_a_lock_taken_unseen_is_released_with_keep_lease(one, target, mariadb):

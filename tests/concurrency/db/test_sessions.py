@@ -5,7 +5,9 @@ from __future__ import annotations
 import gevent
 import pytest
 from django.db import connection, transaction
+from django.db.backends.postgresql.psycopg_any import IsolationLevel, is_psycopg3
 from django.db.backends.signals import connection_created
+from psycopg2.extras import NamedTupleCursor
 
 from concurrency import gather
 from concurrency.db.sessions import changes_mysql, changes_postgresql
@@ -33,6 +35,14 @@ CHANGES = [
         "",
     ),
     ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SHOW transaction_read_only", "off"),
+    (
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "SHOW transaction_isolation",
+        "read committed",
+    ),
+    ("SET TIME ZONE 'Asia/Tokyo'", "SHOW TIME ZONE", "UTC"),
+    ("DO $$ BEGIN EXECUTE 'SET work_mem = ''8MB'''; END $$", "SHOW work_mem", "4MB"),
+    ("CREATE TABLE pg_temp.mine (id int)", "SELECT to_regclass('mine')::text", None),
     ("CREATE TEMPORARY TABLE mine (id int)", "SELECT to_regclass('mine')::text", None),
     ("SELECT pg_advisory_lock(7)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 0),
     ("LISTEN news", "SELECT count(*) FROM pg_listening_channels()", 0),
@@ -106,16 +116,94 @@ def test_what_connection_created_sets_is_part_of_the_session(one):
         connection_created.disconnect(set_up)
 
 
-def test_an_attribute_of_the_driver_does_not_reach_the_next(one):
-    """A connection whose driver was told to begin differently is closed."""
-    query()
-    if hasattr(connection.connection, "read_only"):
-        connection.connection.read_only = True
+def by_read_only(raw):
+    if is_psycopg3:
+        raw.read_only = True
     else:
-        connection.connection.set_session(readonly=True)
+        raw.set_session(readonly=True)
+
+
+def by_isolation_level(raw):
+    raw.isolation_level = IsolationLevel.SERIALIZABLE
+
+
+def by_kind_of_cursor(raw):
+    if is_psycopg3:
+        raw.row_factory = lambda cursor: list
+    else:
+        raw.cursor_factory = NamedTupleCursor
+
+
+def by_something_unseen(raw):
+    if is_psycopg3:
+        raw.prepare_threshold = 1
+    else:
+        raw.set_client_encoding("LATIN1")
+
+
+@pytest.mark.parametrize(
+    "change", [by_read_only, by_isolation_level, by_kind_of_cursor, by_something_unseen]
+)
+def test_an_attribute_of_the_driver_does_not_reach_the_next(one, change):
+    """A connection whose driver was told to do things differently is closed."""
+    session = query("SELECT pg_backend_pid()")
+    change(connection.connection)
     give_back()
     with transaction.atomic():
+        assert query("SELECT pg_backend_pid()") != session
         assert query("SHOW transaction_read_only") == "off"
+        assert query("SHOW transaction_isolation") == "read committed"
+
+
+def test_an_attribute_that_connection_created_sets_is_part_of_the_session(one):
+    """It is no reason to close the connection."""
+
+    def set_up(connection, **_):
+        by_isolation_level(connection.connection)
+
+    connection_created.connect(set_up)
+    try:
+        session = query("SELECT pg_backend_pid()")
+        give_back()
+        assert query("SELECT pg_backend_pid()") == session
+    finally:
+        connection_created.disconnect(set_up)
+
+
+def test_another_isolation_level_gets_another_pool(pool):
+    """As for a copy of a connection whose options were changed."""
+    assert query("SHOW transaction_isolation") == "read committed"
+    other = connection.copy()
+    other.settings_dict["OPTIONS"]["isolation_level"] = IsolationLevel.SERIALIZABLE
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute("SHOW transaction_isolation")
+        assert cursor.fetchone() == ("serializable",)
+    other.rollback()
+    other.close()
+
+
+@pytest.mark.skipif(not is_psycopg3, reason="psycopg2 prepares no statements")
+def test_statements_that_psycopg_prepares_are_prepared_again_after_a_reset(pool):
+    """It knows that they are gone."""
+    pool(max_size=1, OPTIONS={"prepare_threshold": 0, "server_side_binding": True})
+    session = query("SELECT pg_backend_pid()")
+    for _ in range(3):
+        assert query("SELECT %s + 1", 1) == 2
+        query("SET work_mem = '8MB'")
+        give_back()
+        assert query("SHOW work_mem") == "4MB"
+    assert query("SELECT pg_backend_pid()") == session
+
+
+def test_a_role_that_options_name_is_taken_again(pool):
+    """Who gives it up does so for itself."""
+    user = query("SELECT current_user")
+    pool(max_size=1, OPTIONS={"assume_role": user})
+    query("RESET ROLE")
+    assert query("SHOW role") == "none"
+    give_back()
+    assert query("SHOW role") == user
 
 
 def test_always_resets_what_functions_did_unseen(pool):

@@ -763,13 +763,16 @@ def test_without_a_pool_the_hub_turns_all_the_same(lite):
 def test_settings_of_a_session_do_not_reach_the_next(lite):
     """A PRAGMA, an attached database, a temporary table or a row factory ends with its holder."""
     lite(max_size=1)
-    query("PRAGMA foreign_keys = OFF")
+    query("PRAGMA foreign_keys(OFF)")
     query("ATTACH ':memory:' AS beside")
     query("CREATE TEMP TABLE mine (x integer)")
     connections[ALIAS].connection.row_factory = sqlite3.Row
     close()
     until(lambda: statistics().discarding == 0, "closed")
     assert query("PRAGMA foreign_keys") == 1
+    query("PRAGMA table_info(t)")  # which asks
+    close()
+    assert statistics().discarding == 0
     assert query("SELECT count(*) FROM sqlite_temp_master") == 0
     assert query("SELECT count(*) FROM pragma_database_list WHERE name = 'beside'") == 0
     assert connections[ALIAS].connection.row_factory is None

@@ -44,12 +44,6 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
     def _close_control(self, control: Connection) -> None:
         cleaning.close(self.driver, control)
 
-    def fingerprint(self) -> tuple[Any, ...]:
-        """Return what two wrappers must have in common to share connections."""
-        options = self.settings_dict["OPTIONS"]
-        session = options.get("isolation_level"), options.get("init_command")
-        return (*super().fingerprint(), *session)
-
     def adopt(self, template: Any) -> None:
         """Know the isolation level of the connections, which Django asks the wrapper."""
         self.isolation_level = template.isolation_level
