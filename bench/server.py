@@ -96,9 +96,9 @@ class WebServer:
         self.stop()
 
     def start(self) -> None:
-        """Start gunicorn; returns at once, before it answers."""
+        """Start gunicorn, on the port that it had before if it had one; returns at once."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        with socket.create_server((HOST, 0), backlog=2048) as listener:
+        with socket.create_server((HOST, self.port), backlog=2048) as listener:
             self.port = listener.getsockname()[1]
             command = [
                 *(sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"),

@@ -10,6 +10,10 @@ from tests.fleet import Fleet, manage, new_database
 from tests.servers import WebServer, named, serve
 
 NAME = "example"
+USERS_POOL, GREETINGS_POOL = "fleet-users", "fleet-greetings"
+POOL_SIZE = 5
+# Others may use the machine while a test makes a crowd.
+PATIENT = {"PAGE_DEADLINE": "20", "SHED_AFTER": "0"}
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +34,14 @@ def services_url(postgres_url: str) -> str:
 @pytest.fixture(scope="session")
 def fleet(services_url: str) -> Iterator[Fleet]:
     """Give the user and the welcome service, and the frontend that asks them."""
-    with Fleet({"DATABASE_URL": services_url}) as fleet:
+    environment = {
+        "DATABASE_URL": services_url,
+        "DATABASE_URL_USERS": named(services_url, USERS_POOL),
+        "DATABASE_URL_GREETINGS": named(services_url, GREETINGS_POOL),
+        "DATABASE_POOL_MAX_SIZE": str(POOL_SIZE),
+        **PATIENT,
+    }
+    with Fleet(environment) as fleet:
         fleet.start("user", "welcome")
         fleet.start("frontend")
         yield fleet

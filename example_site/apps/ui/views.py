@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ from example_site.apps.ui.welcome import (
 from example_site.backends import BackendDown, BackendSlow
 
 __all__ = ["everyone", "greeting"]
+
+logger = logging.getLogger(__name__)
 
 # Of the persons that there are to begin with; the form takes any other as well.
 SUGGESTED = {
@@ -104,9 +107,11 @@ def _outcome(content: Callable[[], Content]) -> tuple[int, Content]:
         sentence = _("The time has to be from 00:00:00 to 23:59:59, not “%s”.")
         return 400, {"problem": sentence % str(error)[:40]}
     except BackendSlow as error:
+        logger.warning("a page is not complete: %s", error)
         sentence = _("The service “%s” did not answer in time. Please try again later.")
         return 504, {"problem": sentence % error.service}
     except BackendDown as error:
+        logger.warning("a page is not complete: %s", error)
         sentence = _("The service “%s” does not answer as it should. Please try again later.")
         return 502, {"problem": sentence % error.service}
     except DeadlineExceeded:
