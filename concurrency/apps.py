@@ -13,7 +13,7 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
 
     def ready(self) -> None:
         """Hook into Django; called by it when all apps are loaded."""
-        from concurrency import caches, checks
+        from concurrency import _loops, aio, caches, checks
         from concurrency._lateness import is_patched
         from concurrency.observe import failures, logs
 
@@ -22,3 +22,6 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
         if is_patched():
             failures.install()
             caches.share_clients()
+            # Where somebody else has patched; concurrency.patch has done it already.
+            _loops.install()
+            aio.install()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from django.core import checks
 from django.db import connections
 from django.db.utils import DatabaseError
 
-from concurrency import _lateness, conf
+from concurrency import _lateness, aio, conf
 from concurrency.db import options
 from concurrency.db.wrapper import PooledDatabaseWrapper
 
@@ -37,6 +38,7 @@ def register() -> None:
     """Register all checks with Django."""
     checks.register(check_patch)
     checks.register(check_driver)
+    checks.register(check_asyncio)
     checks.register(check_settings)
     checks.register(check_databases)
     checks.register(check_versions)
@@ -88,6 +90,32 @@ def check_driver(**kwargs: Any) -> Messages:
                 "psycopg2 has no wait callback and blocks all greenlets while it waits.",
                 hint="Install psycogreen, or use the ENGINE concurrency.db.backends.postgresql.",
                 id="concurrency.E003",
+            )
+        )
+    return found
+
+
+def check_asyncio(**kwargs: Any) -> Messages:
+    """Do asynchronous views and asyncio work beside greenlets?"""
+    if not _lateness.is_patched():
+        return []
+    found: Messages = []
+    policy = getattr(asyncio.events, "_event_loop_policy", None)
+    if type(policy).__module__.partition(".")[0] == "uvloop":
+        found.append(
+            checks.Error(
+                "uvloop makes asyncio's loops, which would stop all greenlets while they wait.",
+                hint="Remove uvloop.install() or set_event_loop_policy() with uvloop's policy.",
+                id="concurrency.E006",
+            )
+        )
+    if not aio.is_installed():
+        found.append(
+            checks.Warning(
+                "This asgiref is not known: kills and deadlines do not cross into coroutines, "
+                "and each call of async_to_sync makes a thread and a loop.",
+                hint="Install a version of asgiref that this package was tested with.",
+                id="concurrency.W007",
             )
         )
     return found

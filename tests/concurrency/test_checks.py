@@ -102,6 +102,19 @@ def test_psycopg2_without_its_callback_is_refused(monkeypatch):
         extensions.set_wait_callback(before)
 
 
+def test_uvloop_is_refused(monkeypatch):
+    """E006: a policy that makes loops which would stop all greenlets."""
+    policy = type("EventLoopPolicy", (), {"__module__": "uvloop"})()
+    monkeypatch.setattr("asyncio.events._event_loop_policy", policy)
+    assert ids(checks.check_asyncio()) == ["concurrency.E006"]
+
+
+def test_an_asgiref_that_is_not_known_is_questioned(monkeypatch):
+    """W007: where asgiref could not be given greenlets."""
+    monkeypatch.setattr("asgiref.sync.CurrentThreadExecutor", object)
+    assert ids(checks.check_asyncio()) == ["concurrency.W007"]
+
+
 @pytest.mark.parametrize(
     ("value", "part"),
     [
