@@ -41,6 +41,10 @@ _EXEMPT = frozenset(sys.stdlib_module_names) | {
 # Imported by nearly everything and fully repairable, see repair().
 _REPAIRABLE = frozenset({"urllib3", "socks"})
 
+# The first is looked at by itself. The second makes reentrant locks, which greenlets of
+# one thread pass together, and comes before Celery's own patch for its gevent workers.
+_NOT_JUDGED = frozenset({"psycopg.waiting", "kombu.utils.objects"})
+
 _BOUND_NAMES = {
     "socket": ("socket", "create_connection", "socketpair", "fromfd", "getaddrinfo"),
     "ssl": ("SSLSocket",),
@@ -150,7 +154,7 @@ def _candidates() -> Iterator[ModuleType]:
         # Aliases such as requests.packages.urllib3 are looked at under their own name.
         if type(module) is not ModuleType or module.__name__ != name:
             continue
-        if root not in _EXEMPT | _REPAIRABLE and name != "psycopg.waiting":
+        if root not in _EXEMPT | _REPAIRABLE and name not in _NOT_JUDGED:
             yield module
 
 

@@ -20,7 +20,7 @@ _pools: dict[str, Pool] = {}
 
 # A child process must neither use nor close what it shares with its parent: closing
 # says goodbye to the server on the parent's socket. So it keeps them, unused.
-_inherited: list[dict[str, Pool]] = []
+_inherited: list[Any] = []
 
 
 def find(alias: str) -> Pool | None:
@@ -96,6 +96,18 @@ def _after_fork() -> None:
         _pools.clear()
         for pool in _inherited[-1].values():
             pool.abandon()
+    # Those without a pool, as in a process that is not patched. Where Django knows its
+    # databases: to ask it is to load the settings.
+    if "settings" in vars(connections):
+        for wrapper in _pooled_wrappers():
+            if wrapper.connection is not None and not _is_in_memory(wrapper):
+                _inherited.append(wrapper.connection)
+                wrapper.forsake()
+
+
+def _is_in_memory(wrapper: Any) -> bool:
+    """Return whether a database is a copy of its own after a fork, and lost when it is closed."""
+    return bool(wrapper.vendor == "sqlite" and wrapper.is_in_memory_db())
 
 
 context.before_wait.append(_lend_all)

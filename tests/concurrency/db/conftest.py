@@ -30,9 +30,9 @@ def statistics() -> PoolStatistics:
     return pool_statistics()["default"]
 
 
-def until(condition: Callable[[], bool], what: str = "") -> None:
-    """Let other greenlets run until a condition holds; fail after five seconds."""
-    with gevent.Timeout(5, TimeoutError(f"still not so: {what or condition}")):
+def until(condition: Callable[[], bool], what: str = "", limit: float = 5.0) -> None:
+    """Let other greenlets run until a condition holds; fail after some seconds."""
+    with gevent.Timeout(limit, TimeoutError(f"still not so: {what or condition}")):
         while not condition():
             gevent.sleep(0.002)
 

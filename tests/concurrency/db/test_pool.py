@@ -267,6 +267,8 @@ def test_statistics_add_up(pool, target):
 def run(code: str, target: Target, **environment: str) -> str:
     """Run code in a process of its own, with Django set up on the target's database."""
     start = (
+        "import os, sys\n"
+        "if os.environ.get('TEST_DRIVER') == 'psycopg2': sys.modules['psycopg'] = None\n"
         "import concurrency.patch\n"
         "from django.conf import settings\n"
         f"settings.configure(DATABASES={{'default': {target.settings!r}}}, USE_TZ=True)\n"
