@@ -219,6 +219,9 @@ class Psycopg3:
         if raw.pgconn.transaction_status == TransactionStatus.ACTIVE:
             raw.cancel_safe(timeout=seconds)
             raw.wait(generators.fetch_many(raw.pgconn))
+            while raw.pgconn.transaction_status == TransactionStatus.ACTIVE:  # in a COPY
+                with contextlib.suppress(psycopg.errors.QueryCanceled):
+                    raw.wait(generators.copy_from(raw.pgconn))
         raw.rollback()
         raw.autocommit = True
 
