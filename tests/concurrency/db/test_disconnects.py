@@ -150,7 +150,7 @@ def send():
         yield begin
 
 
-@pytest.mark.targets("postgresql", "mariadb")
+@pytest.mark.targets("postgresql", "mariadb", "sqlite")
 @pytest.mark.parametrize("url", ["/slow/", "/fans-out/"])
 def test_work_ends_when_its_client_has_gone(send, pool, observer, target, url):
     """The statement is stopped, the lease is back, children are gone, the signal is sent."""

@@ -230,6 +230,7 @@ def begin(ask):
         response.close()
 
 
+@pytest.mark.targets("postgresql", "mariadb", "sqlite")
 def test_idle_streams_hold_no_connection(begin, pool):
     """Five hundred streams between two chunks leave a pool of ten free."""
     pool(max_size=10)

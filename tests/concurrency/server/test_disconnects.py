@@ -65,10 +65,28 @@ def stream(request):
             print("the stream has ended", flush=True)
     return StreamingHttpResponse(chunks())
 
-def in_use(request):
-    return HttpResponse(f"{sum(pool.in_use for pool in pool_statistics().values())} leases")
+idle_streams = 0
 
-urlpatterns = [path("slow/<seconds>/", slow), path("stream/", stream), path("in-use/", in_use)]
+def idle_stream(request):
+    def chunks():
+        global idle_streams
+        idle_streams += 1
+        try:
+            sleep(0)
+            yield "chunk"
+            gevent.sleep(60)
+        finally:
+            idle_streams -= 1
+    return StreamingHttpResponse(chunks())
+
+def in_use(request):
+    leases = sum(pool.in_use for pool in pool_statistics().values())
+    return HttpResponse(f"{idle_streams} streams, {leases} leases")
+
+urlpatterns = [
+    path("slow/<seconds>/", slow), path("stream/", stream), path("idle-stream/", idle_stream),
+    path("in-use/", in_use),
+]
 application = get_wsgi_application()
 """
 
@@ -137,12 +155,22 @@ class Gunicorn:
     def has_logged(self, text: str) -> bool:
         return text in self.log.read_text()
 
+    def has_in_use(self, streams: int, leases: int) -> bool:
+        answer = self.read(self.get("/in-use/"))
+        return answer.endswith(f"\n{streams} streams, {leases} leases")
+
     def is_free(self) -> bool:
-        return self.read(self.get("/in-use/")).endswith("\n0 leases")
+        return self.has_in_use(0, 0)
+
+
+def reset(client: socket.socket) -> None:
+    """End a connection as somebody does who will not read what comes."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
 
 
 def start(folder: Path, url: str, certificate: Path | None = None) -> Iterator[Gunicorn]:
-    server = Gunicorn(folder, {"DATABASE_URL": named(url, NAME)}, certificate)
+    server = Gunicorn(folder, {"DATABASE_URL": f"{named(url, NAME)}&pool_max_size=10"}, certificate)
     try:
         until(lambda: server.has_logged("Booting worker"), "gunicorn has a worker")
         yield server
@@ -182,9 +210,10 @@ def test_the_work_of_a_client_that_has_gone_ends(server, postgres_url, unix):
     with Sessions(postgres_url, NAME) as sessions:
         client = server.get("/slow/30/", unix=unix)
         until(lambda: len(sessions.active()) == 1, "the view's statement runs")
-        if not unix:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
+        if unix:
+            client.close()
+        else:
+            reset(client)
         until(lambda: not sessions.active(), "the view's statement was stopped")
     until(server.is_free, "the lease is back")
     until(lambda: server.has_logged('/slow/30/ HTTP/1.0" 499'), "the access log knows")
@@ -209,3 +238,15 @@ def test_a_killed_client_ends_the_stream_at_its_next_write(plain):
         client.kill()
     until(lambda: plain.has_logged("the stream has ended"), "the generator was closed")
     until(plain.is_free, "the lease is back")
+
+
+def test_five_hundred_idle_streams_leave_a_pool_of_ten_free(plain):
+    """Each has asked the database for its first chunk; they end when their clients have gone."""
+    clients = [plain.get("/idle-stream/") for _ in range(500)]
+    for client in clients:
+        while not client.recv(4096).endswith(b"chunk"):
+            pass
+    assert plain.has_in_use(500, 0)
+    for client in clients:
+        reset(client)
+    until(plain.is_free, "the streams have ended")
