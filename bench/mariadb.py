@@ -137,7 +137,9 @@ class MariaDB:
 
     def freeze(self) -> None:
         """Let it do nothing more, as a machine that is out of memory would."""
-        self._running().send_signal(signal.SIGSTOP)
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # its threads take a moment
 
     def thaw(self) -> None:
         """Let it go on."""

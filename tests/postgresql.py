@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -62,9 +63,11 @@ class OwnPostgres:
         assert server is not None, "it does not run"
         server.suspend()  # first, so that no others begin
         self._frozen = [server, *server.children()]
-        for process in self._frozen[1:]:
+        for process in self._frozen:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
+                while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                    time.sleep(0.001)
 
     def thaw(self) -> None:
         """Let them go on."""

@@ -113,10 +113,10 @@ def test_a_deadline_holds_while_the_server_is_away(pool, server):
     """A pause between two attempts is no reason to be late."""
     pool(max_size=1, timeout=60.0)
     with without(server):
-        for _ in range(3):
+        for _ in range(4):
             with pytest.raises(OperationalError):
                 query()
-        # The next attempt is at least 0.2 seconds away.
+        # The next attempt is at least 0.4 seconds away.
         with pytest.raises(DeadlineExceeded), deadline(0.01):
             query()
         assert (statistics().waiting, statistics().in_use) == (0, 0)
@@ -140,7 +140,7 @@ def test_a_server_that_refuses_is_left_alone(pool, proxy, caplog):
     proxy.refuse()
     with caplog.at_level(logging.WARNING, "concurrency.db"):
         gevent.joinall([gevent.spawn(insist) for _ in range(30)], timeout=LIMIT, raise_error=True)
-        assert proxy.refused <= 8
+        assert proxy.refused <= 20
         proxy.admit()
         assert everybody_is_served()
     assert [record.getMessage().split(": ")[1].split(" after")[0] for record in caplog.records] == [
@@ -174,13 +174,15 @@ def test_who_cannot_wait_for_the_next_attempt_is_told_why(pool, proxy):
     """A PoolTimeout says that the server refuses, and does not blame the size of the pool."""
     pool(max_size=2, timeout=0.01, HOST=proxy.host, PORT=proxy.port)
     proxy.refuse()
-    until(lambda: proxy.refused > 0 or bool(errors_of(1)))
-    until(lambda: statistics().connecting == 0)
-    (error,) = errors_of(1)
-    assert isinstance(error, PoolTimeout)
-    assert error.refused
-    assert f"The server lets nobody in: {error.refused}" in str(error)
-    assert "max_size" not in str(error)
+    errors: list[BaseException] = []
+
+    def is_told() -> bool:
+        errors[:] = errors_of(1)
+        return isinstance(errors[0], PoolTimeout) and errors[0].refused is not None
+
+    until(is_told, "told")
+    assert f"The server lets nobody in: {errors[0].refused}" in str(errors[0])
+    assert "max_size" not in str(errors[0])
 
 
 # Frozen
