@@ -53,6 +53,10 @@ def waits(request):
     return HttpResponse("waited")
 
 
+def brief(request):
+    return HttpResponse("brief")
+
+
 @cancel_on_disconnect(True)
 def always(request):
     return waits(request)
@@ -81,6 +85,7 @@ urlpatterns = [
     path("slow/", slow),
     path("fans-out/", fans_out),
     path("waits/", waits),
+    path("brief/", brief),
     path("always/", always),
     path("never/", never),
     path("stream/", stream),
@@ -263,6 +268,15 @@ def test_one_of_many_clients_goes(send):
     assert requests[7].answer()[0] == 499
     may_answer.set()
     assert [request.answer()[0] for request in requests].count(200) == 49
+
+
+def test_two_requests_may_come_over_one_connection(send):
+    """As those of HTTP/2: both end with it, and the end of one leaves the other watched."""
+    ends = tcp()
+    first, second, third = (send(url, ends) for url in ("/waits/", "/waits/", "/brief/"))
+    assert third.answer() == (200, "brief")
+    first.reset()
+    assert first.answer()[0] == second.answer()[0] == 499
 
 
 def test_nobody_looks_while_nothing_happens(send):

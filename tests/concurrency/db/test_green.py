@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import select
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,11 +18,10 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from gevent.hub import get_hub
 
 from concurrency import map_each
+from concurrency.db import registry
 from tests.concurrency.db.conftest import query, statistics, until
 
-needs_psycopg3 = pytest.mark.skipif(
-    not is_psycopg3, reason="psycopg2 has neither pipelines nor, here, COPY"
-)
+needs_psycopg3 = pytest.mark.skipif(not is_psycopg3, reason="psycopg 3 alone has it here")
 
 
 class Turns:
@@ -69,6 +69,30 @@ def test_nothing_wakes_up_while_statements_run(pool, observer, target):
     # second, as psycopg does it, they would be switched at least two hundred times.
     assert turns.switches < 20
     assert turns.iterations < 20
+
+
+@pytest.fixture
+def high_descriptors():
+    """Whatever is opened now has a descriptor above 1,023, where select() of C ends."""
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    while opened[-1] < 1100:
+        opened.append(os.dup(opened[0]))
+    yield
+    for descriptor in opened:
+        os.close(descriptor)
+
+
+@pytest.mark.targets("postgresql", "mariadb")
+def test_descriptors_above_a_thousand_are_no_limit(high_descriptors, pool, observer, target):
+    """To connect, to wait, to be killed and to cancel: nothing calls select()."""
+    pool(max_size=2)
+    killed = gevent.spawn(query, target.sleep(30))
+    until(lambda: observer.running("30") == 1)
+    connection.ensure_connection()
+    assert registry.find("default")._driver.fileno(connection.connection) > 1023
+    killed.kill(timeout=5)
+    assert observer.running("30") == 0
+    assert map_each(lambda n: query("SELECT %s", n), range(10), limit=10) == list(range(10))
 
 
 def listen() -> list[tuple[str, str]]:
