@@ -203,6 +203,7 @@ class MariaDBObserver(Observer):
 
     def terminate(self) -> None:
         """End all sessions of the pool, as a restart of the server would."""
+        self.sessions()  # to know them while they end
         self.ask(f"KILL USER '{self._user}'@'%%'")
 
     def close(self) -> None:
