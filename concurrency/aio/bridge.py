@@ -15,6 +15,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial, wraps
 from typing import Any
 
+import asgiref.current_thread_executor
 import asgiref.sync
 import gevent
 
@@ -24,6 +25,7 @@ from concurrency.aio.worker import Worker
 
 # Without types: what is replaced is not public.
 sync: Any = asgiref.sync
+home: Any = asgiref.current_thread_executor
 
 _REPLACED = ("CurrentThreadExecutor", "ThreadPoolExecutor", "AsyncToSync", "SyncToAsync")
 
@@ -93,7 +95,7 @@ def install() -> None:
     _use_hub_loops()
     if is_installed() or not _is_as_known():
         return
-    sync.CurrentThreadExecutor = Worker
+    sync.CurrentThreadExecutor = home.CurrentThreadExecutor = Worker
     sync.ThreadPoolExecutor = LoopThread
     # Made when asgiref was imported, which may have been before the patch.
     sync.SyncToAsync.threadlocal = threading.local()
