@@ -18,32 +18,21 @@ import concurrency.patch  # noqa: F401 - importing it is what patches
 
 # isort: split
 
-from concurrency.server.hooks import post_worker_init, worker_exit  # noqa: F401 - gunicorn's
+from concurrency.server.configuration import gunicorn_settings
+from concurrency.server.hooks import *  # noqa: F403 - gunicorn's, all of them
 from settings import environment
 
 try:
     _settings = environment.select()
-    _production = _settings == "settings.production"
-    _port = sys.modules[_settings].PORT
-    _host = environment.text("BIND_HOST", "0.0.0.0" if _production else "127.0.0.1")  # noqa: S104
-    _workers = environment.integer(
-        "WEB_CONCURRENCY", (os.cpu_count() or 1) if _production else 1, least=1
-    )
 except environment.SettingsError as error:
     # Said here, before any worker exists: a worker that cannot start is replaced for ever.
     sys.exit(f"gunicorn: {error}")
+globals().update(gunicorn_settings(sys.modules[_settings].CONCURRENCY))
 environment.forget()
 
 wsgi_app = "wsgi:application"
-worker_class = "gevent"
-workers = _workers
-bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 chdir = str(environment.ROOT)
-accesslog = None if _production else "-"
+accesslog = None if _settings == "settings.production" else "-"
 
 # Connections a client keeps open for its next request count towards `worker_connections`.
 keepalive = 5
-graceful_timeout = 30
-
-# Its path is one for each user, so two services of one user would share it.
-control_socket_disable = True

@@ -199,6 +199,8 @@ class WebServer:
             "DEMO_PASSWORD": self.password,
             "WEB_CONCURRENCY": str(self._workers),
             "PYTHONUNBUFFERED": "1",
+            # Many servers start here, one after the other; none of them is probed.
+            "CONCURRENCY_NO_OPS": "true",
             **self._given,
         }
 

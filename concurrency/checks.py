@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,6 +21,8 @@ from django.db.utils import DatabaseError
 from concurrency import _lateness, aio, conf
 from concurrency.db import options
 from concurrency.db.wrapper import PooledDatabaseWrapper
+from concurrency.server.options import OptionError, ServeOptions, current
+from concurrency.server.options import problem as problem_of_serve
 
 Messages = list[checks.CheckMessage]
 
@@ -126,9 +129,12 @@ def check_settings(**kwargs: Any) -> Messages:
     given = getattr(settings, "CONCURRENCY", {})
     if not isinstance(given, dict):
         return [checks.Error("CONCURRENCY must be a dictionary.", id="concurrency.E004")]
+    of_serve = {
+        field.name.upper(): partial(problem_of_serve, field.name) for field in fields(ServeOptions)
+    }
     return [
         checks.Error(f"CONCURRENCY[{key!r}] {problem}.", id="concurrency.E004")
-        for key, problem in conf.problems()
+        for key, problem in conf.problems(of_serve)
     ]
 
 
@@ -235,6 +241,8 @@ def check_server_limit(databases: Sequence[str] | None = None, **kwargs: Any) ->
 
 
 def _workers() -> int:
-    """Return how many workers will run: gunicorn's own variable, or one for each core."""
-    given = os.environ.get("WEB_CONCURRENCY", "")
-    return int(given) if given.isdigit() and int(given) else os.cpu_count() or 1
+    """Return how many workers will run; about wrong options others complain."""
+    try:
+        return current().worker_count
+    except OptionError:
+        return ServeOptions().worker_count

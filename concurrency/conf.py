@@ -9,6 +9,7 @@ by importing this module.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -58,8 +59,8 @@ class _Conf:
         given = _given()
         if given is None:
             return getattr(Options(), name)
-        wrong = {key for key, _ in problems()}
-        options = Options(**{key: value for key, value in given.items() if key not in wrong})
+        names = {field.name for field in fields(Options)} - {key for key, _ in problems()}
+        options = Options(**{key: value for key, value in given.items() if key in names})
         vars(self).update({field.name: getattr(options, field.name) for field in fields(options)})
         _watch_settings()
         return vars(self)[name]
@@ -84,14 +85,24 @@ def _watch_settings() -> None:
     setting_changed.connect(conf.forget, dispatch_uid="concurrency.conf")
 
 
-def problems() -> list[tuple[str, str]]:
-    """Return ``(key, what is wrong with it)`` for each bad key of ``CONCURRENCY``."""
+def problems(
+    others: Mapping[str, Callable[[Any], str | None]] | None = None,
+) -> list[tuple[str, str]]:
+    """Return ``(key, what is wrong with it)`` for each bad key of ``CONCURRENCY``.
+
+    Args:
+        others: keys that belong to somebody else, and what finds fault with their values.
+    """
     found = []
-    kinds = get_type_hints(Options)
+    kinds, others = get_type_hints(Options), others or {}
     for key, value in (_given() or {}).items():
-        if key not in kinds:
-            found.append((key, f"is not an option; the options are {', '.join(kinds)}"))
-        elif problem := _problem(value, kinds[key]):
+        if key in others:
+            problem = others[key](value)
+        elif key in kinds:
+            problem = _problem(value, kinds[key])
+        else:
+            problem = f"is not an option; the options are {', '.join([*kinds, *others])}"
+        if problem:
             found.append((key, problem))
     return found
 

@@ -68,7 +68,7 @@ def _names(variable: str) -> set[str]:
 def _management_command() -> str | None:
     """Return the management command that this process runs, or None."""
     script = PurePath(sys.argv[0]) if sys.argv else PurePath()
-    as_module = script.name == "__main__.py" and script.parent.name == "django"
+    as_module = script.name == "__main__.py" and script.parent.name in ("django", "concurrency")
     if not as_module and script.name not in _MANAGEMENT_SCRIPTS:
         return None
     return next((word for word in sys.argv[1:] if not word.startswith("-")), None)

@@ -82,6 +82,13 @@ DEVELOPMENT = False
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# What `manage.py serve` and gunicorn.conf.py take; CONCURRENCY_... in the environment wins.
+CONCURRENCY: dict[str, Any] = {
+    "BIND": environment.text("BIND_HOST", default="127.0.0.1"),
+    "PORT": PORT,
+    "WORKERS": environment.integer("WEB_CONCURRENCY", 1, least=1),
+}
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = True

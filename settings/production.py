@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import os
+
 from settings.base import *  # noqa: F403 - all of them, to change some
 from settings.base import (
+    CONCURRENCY,
     DATABASES,
     DEBUG,
     DEMO_PASSWORD,
@@ -38,6 +41,12 @@ if "example_site.apps.slowsql" in INSTALLED_APPS:
         raise environment.SettingsError("DEMO_USER", "is the default that everybody knows")
     if DEMO_PASSWORD == "password":  # noqa: S105 - refused, not used
         raise environment.SettingsError("DEMO_PASSWORD", "is the default that everybody knows")
+
+CONCURRENCY = {
+    **CONCURRENCY,
+    "BIND": environment.text("BIND_HOST", default="0.0.0.0"),  # noqa: S104 - strangers reach it
+    "WORKERS": environment.integer("WEB_CONCURRENCY", os.cpu_count() or 1, least=1),
+}
 
 SECURE_SSL_REDIRECT = environment.flag("SECURE_SSL_REDIRECT", default=True)
 # An hour: a mistake with it cannot be called back sooner. Raise it to a year when all is well.

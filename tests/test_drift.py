@@ -22,8 +22,6 @@ READ_ELSEWHERE = {
     "CONCURRENCY_PATCH": "concurrency/patch.py",
     "CONCURRENCY_UNPATCHED_COMMANDS": "concurrency/patch.py",
     "CONCURRENCY_RAISE_FILE_LIMIT": "concurrency/patch.py",
-    "WEB_CONCURRENCY": "gunicorn.conf.py",
-    "BIND_HOST": "gunicorn.conf.py",
 }
 
 # The layers of the library, the lowest first. A module imports from its own and from those below.
@@ -33,7 +31,7 @@ LAYERS = (
     {"db", "http", "aio", "caches"},
     {"observe"},
     {"server", "disconnects", "middleware", "checks", "apps"},
-    {"management", "testing", "integrations"},
+    {"management", "testing", "integrations", "__main__"},
 )
 
 # The database's errors need Django, which must not be imported before the patch. `errors` gives
@@ -190,7 +188,9 @@ def test_what_is_imported_is_required_directly() -> None:
 
 
 def is_optional(path: Path, module: str) -> bool:
-    """Whether it is for a user's own test suite, which has pytest anyway."""
+    """Whether it is for a user's own test suite, which has pytest anyway, or for developers."""
+    if path.name in {"reload.py", "debugging.py"}:
+        return module in {"watchfiles", "debugpy"}
     return module == "pytest" and "testing" in path.parts
 
 

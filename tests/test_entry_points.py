@@ -52,6 +52,7 @@ def environment(postgres_url: str) -> dict[str, str]:
         "DEMO_USER": "user",
         "DEMO_PASSWORD": "password",
         "PORT": str(free_port()),
+        "CONCURRENCY_NO_OPS": "true",
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from concurrency import context
 from concurrency.observe.ids import REQUEST_ID, TRACEPARENT, TRACESTATE, Trace, request_id
+from concurrency.observe.metrics import ROUTE
 
 __all__ = ["Passing", "current", "observed"]
 
@@ -101,6 +102,7 @@ def observed(request: Any, respond: Callable[[Any], Any]) -> Any:
     finally:
         match = request.resolver_match
         passing.route = None if match is None else match.route
+        request.META[ROUTE] = "-" if match is None else f"/{match.route}"
         if not is_stream:
             passing.end()
         current.reset(token)

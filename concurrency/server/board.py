@@ -84,11 +84,16 @@ class Service:
 
 
 class Row:
-    """The numbers of one worker, to be written by that worker alone."""
+    """The numbers of one worker, to be written by that worker alone.
 
-    __slots__ = ("_numbers",)
+    Attributes:
+        number: which row it is; no two live workers have the same.
+    """
 
-    def __init__(self, numbers: memoryview[float]) -> None:
+    __slots__ = ("_numbers", "number")
+
+    def __init__(self, number: int, numbers: memoryview[float]) -> None:
+        self.number = number
         self._numbers = numbers
 
     def __repr__(self) -> str:
@@ -198,7 +203,7 @@ class Board:
 
     def _rows(self) -> Iterator[Row]:
         for number in range(1, _ROWS + 1):
-            yield Row(self._numbers[number * _NUMBERS : (number + 1) * _NUMBERS])
+            yield Row(number, self._numbers[number * _NUMBERS : (number + 1) * _NUMBERS])
 
     def service(self) -> Service:
         """Return what concerns all workers as it is now."""

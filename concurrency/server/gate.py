@@ -129,6 +129,8 @@ class Gate:
                 force_close()
             return start_response(status, headers, exc_info)
 
+        # For those behind, who may want the end of the connection too.
+        start.force_close = force_close  # type: ignore[attr-defined]
         return start
 
     # The line

@@ -10,75 +10,93 @@ from __future__ import annotations
 
 from typing import Any
 
-from concurrency.server import folder, reporting
-from concurrency.server.board import STARTED, Board
+from concurrency.server import debugging, reporting
 from concurrency.server.preparing import finish, prepare
+from concurrency.server.service import Service
+from concurrency.server.wrapping import wrap
 
 __all__ = [
     "child_exit",
     "nworkers_changed",
     "on_exit",
+    "on_reload",
     "on_starting",
     "post_fork",
     "post_request",
     "post_worker_init",
+    "pre_exec",
     "pre_fork",
     "pre_request",
     "when_ready",
     "worker_exit",
 ]
 
-_board: Board | None = None
+_service: Service | None = None
 
 
 def on_starting(server: Any) -> None:
-    """Make the service's folder and board; called by the arbiter before anything else."""
-    global _board
-    _board = Board(folder.make() / "board", create=True)
-    _board.say(wanted=server.num_workers)
+    """Start the ops process, and run what comes before the port opens."""
+    global _service
+    _service = Service(server)
+    _service.prepare()
 
 
 def when_ready(server: Any) -> None:
     """Say that the port is open."""
-    if _board is not None:
-        _board.say(phase=STARTED, note="")
+    if _service is not None:
+        _service.opened()
+
+
+def on_reload(server: Any) -> None:
+    """Let what watches the service have the new code too."""
+    if _service is not None:
+        _service.reloaded(server)
 
 
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
     """Note how many workers there should be."""
-    if _board is not None:
-        _board.say(wanted=new_value)
+    if _service is not None:
+        _service.board.say(wanted=new_value)
+
+
+def pre_exec(server: Any) -> None:
+    """Pass the ops port on to the arbiter that SIGUSR2 starts."""
+    if _service is not None:
+        _service.pass_on(server.cfg.env_orig)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Give the worker that is about to be forked its row of the board."""
-    if _board is not None:
-        worker.row = _board.row()
-        worker.row.claim(-1)
+    if _service is not None:
+        worker.row = _service.row()
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Begin to report as a worker."""
-    if _board is not None:
+    """Begin to report as a worker, and let go of what is the arbiter's."""
+    if _service is not None:
+        _service.in_worker()
         worker.row.claim(worker.pid)
-        reporting.mine = reporting.Report(worker.row)
+        reporting.mine = reporting.Report(
+            worker, worker.row, _service.options, collects=_service.collects
+        )
 
 
 def child_exit(server: Any, worker: Any) -> None:
     """Free the row of a worker that has ended."""
-    if _board is not None:
-        worker.row.release()
+    if _service is not None:
+        _service.ended(worker.row)
 
 
 def on_exit(server: Any) -> None:
-    """Remove the folder when the arbiter ends."""
-    folder.remove()
+    """End the ops process; nothing of the service is left."""
+    if _service is not None:
+        _service.end()
 
 
 def pre_request(worker: Any, req: Any) -> None:
     """Count a request that begins, and note that its client is not idle."""
     if reporting.mine is not None:
-        reporting.mine.began()
+        reporting.mine.began(req)
     drain = getattr(worker, "drain", None)
     if drain is not None:
         drain.is_busy(getattr(req.unreader, "sock", None))
@@ -87,7 +105,7 @@ def pre_request(worker: Any, req: Any) -> None:
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
     """Count a request that has ended, and note that its client may send the next."""
     if reporting.mine is not None:
-        reporting.mine.ended()
+        reporting.mine.ended(req, environ, resp)
     drain, sock = getattr(worker, "drain", None), environ.get("gunicorn.socket")
     if drain is not None and sock is not None:
         drain.is_idle(sock)
@@ -97,6 +115,9 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
 
 def post_worker_init(worker: Any) -> None:
     """Prepare a worker that has loaded the application."""
+    if _service is not None:
+        worker.wsgi = wrap(worker.wsgi, _service.options)
+        debugging.listen(_service.options)
     prepare(worker)
     if reporting.mine is not None:
         reporting.mine.start()

@@ -14,9 +14,20 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from typing import Any, get_type_hints
 
-__all__ = ["OptionError", "ServeOptions", "current", "problem", "resolve", "to_text", "variable"]
+__all__ = [
+    "OptionError",
+    "ServeOptions",
+    "build",
+    "collect",
+    "current",
+    "problem",
+    "resolve",
+    "to_text",
+    "variable",
+]
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -26,9 +37,20 @@ class OptionError(ValueError):
     """An option has a value that it cannot have; the message is one line."""
 
 
-def _option(default: Any, text: str, *, least: float = 0, also: str = "") -> Any:
-    """Describe one option: its default, its help, its least value, an older variable's name."""
-    return field(default=default, metadata={"help": text, "least": least, "also": also})
+def _option(
+    default: Any, text: str, *, least: float = 0, also: str = "", secret: bool = False
+) -> Any:
+    """Describe one option.
+
+    Args:
+        default: its value where nobody gives another.
+        text: its help.
+        least: the least that a number may be.
+        also: another variable that is read where its own is not set.
+        secret: whether it is kept from the command line, which others can read.
+    """
+    metadata = {"help": text, "least": least, "also": also, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +100,11 @@ class ServeOptions:
     static_watch: tuple[str, ...] = _option(
         (), "folder whose changes run collectstatic; may be repeated, needs --reload"
     )
-    debugger: bool = _option(False, "wait for a debugger (debugpy) on 127.0.0.1; one worker")
+    debugger: bool = _option(False, "listen for a debugger (debugpy) on 127.0.0.1; one worker")
     debugger_port: int = _option(5678, "port of the debugger", least=1)
     webhook_url: str = _option("", "where changes of state are posted")
-    webhook_secret: str = _option("", "key of the webhooks' signatures")
-    version: str = _option("", "version of the service, for webhooks and the screen")
+    webhook_secret: str = _option("", "key of the webhooks' signatures", secret=True)
+    service_version: str = _option("", "version of the service, for webhooks")
 
     @property
     def ops_address(self) -> tuple[str, int]:
@@ -94,7 +116,7 @@ class ServeOptions:
     @property
     def worker_count(self) -> int:
         """How many workers there are, at first."""
-        return self.workers or os.cpu_count() or 1
+        return 1 if self.debugger else self.workers or os.cpu_count() or 1
 
     @property
     def address(self) -> str:
@@ -139,6 +161,16 @@ def resolve(
     Raises:
         OptionError: a value has the wrong type or is too small, or two do not go together.
     """
+    return build(collect(given=given, environ=environ, settings=settings))
+
+
+def collect(
+    *,
+    given: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the values that have another source than the default; as `resolve`."""
     values = {name: value for name, value in (given or {}).items() if value is not None}
     environ = os.environ if environ is None else environ
     for name, found in _FIELDS.items():
@@ -151,18 +183,21 @@ def resolve(
     for name, value in values.items():
         if complaint := problem(name, value):
             raise OptionError(f"{name.replace('_', '-')} {complaint}")
+    return values
+
+
+def build(values: Mapping[str, Any]) -> ServeOptions:
+    """Return the options with these values, if they go together."""
     options = ServeOptions(**values)
-    _check(options)
-    return options
-
-
-def _check(options: ServeOptions) -> None:
     if options.reload and options.debugger:
         raise OptionError("--reload and --debugger do not go together: a restart ends the debugger")
+    if options.debugger and options.workers > 1:
+        raise OptionError("--debugger works with one worker, not with several")
     if options.static_watch and not options.reload:
         raise OptionError("--static-watch needs --reload, which is what watches")
     if not options.no_ops and options.ops_address[1] > 65535:
         raise OptionError("ops-port: port + 1000 is no port, so it has to be given")
+    return options
 
 
 def problem(name: str, value: Any) -> str | None:
@@ -190,8 +225,19 @@ def _problem_of_text(name: str, value: Any) -> str | None:
         return f"must be a string, not {value!r}"
     if name.endswith("_path") and not value.startswith("/"):
         return f"must begin with a slash, not {value!r}"
+    if name == "forwarded_allow_ips":
+        return None if value == "*" else _problem_of_networks(value)
     if name == "webhook_url" and value and not value.startswith(("http://", "https://")):
         return "must be an address that begins with http:// or https://"
+    return None
+
+
+def _problem_of_networks(value: str) -> str | None:
+    for part in value.split(","):
+        try:
+            ip_network(part.strip(), strict=False)
+        except ValueError:
+            return f"must be addresses and networks by commas, or *; not {part.strip()!r}"
     return None
 
 
@@ -243,10 +289,15 @@ def _setting() -> Mapping[str, Any]:
     try:
         return _mapping(getattr(importlib.import_module(name), "CONCURRENCY", None))
     finally:
-        root = name.partition(".")[0]
         for new in set(sys.modules) - before:
-            if new.partition(".")[0] == root:
+            if _is_of_project(getattr(sys.modules[new], "__file__", None)):
                 del sys.modules[new]
+
+
+def _is_of_project(file: str | None) -> bool:
+    """Whether a module's file is below the current folder, and not installed there."""
+    folder = os.getcwd() + os.sep  # noqa: PTH109 - a string is compared with a string
+    return file is not None and file.startswith(folder) and "site-packages" not in file
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -13,7 +13,9 @@ from typing import Any
 import gevent
 
 from concurrency.db import pool_statistics
+from concurrency.observe import metrics
 from concurrency.server.board import Row
+from concurrency.server.options import ServeOptions
 
 __all__ = ["PERIOD", "Report", "mine", "resident"]
 
@@ -28,35 +30,53 @@ class Report:
     """The state of this worker, on its row.
 
     Args:
+        worker: gunicorn's.
         row: where it is written.
+        options: with the limit of memory.
+        collects: whether there are metrics.
 
     Attributes:
         in_flight: requests that are worked on.
         requests: requests that have ended.
     """
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, worker: Any, row: Row, options: ServeOptions, *, collects: bool) -> None:
         self.row = row
         self.in_flight = 0
         self.requests = 0
+        self._worker = worker
+        self._most_memory = options.max_memory * 1024 * 1024
+        self._collects = collects
+        self._metrics: metrics.Metrics | None = None
         self._greenlet: gevent.Greenlet[..., Any] | None = None
+        if collects:
+            metrics.name_files(str(row.number))
 
     def __repr__(self) -> str:
         return f"<Report {self.in_flight} in flight, {self.requests} ended>"
 
-    def began(self) -> None:
+    def began(self, request: Any) -> None:
         """Count a request that begins."""
         self.in_flight += 1
         self.row.write(in_flight=self.in_flight)
+        request.began = time.perf_counter()
 
-    def ended(self) -> None:
-        """Count a request that has ended."""
+    def ended(self, request: Any, environ: dict[str, Any], response: Any) -> None:
+        """Count a request that has ended, by what the server knows and the route."""
         self.in_flight -= 1
         self.requests += 1
         self.row.write(in_flight=self.in_flight, requests=self.requests)
+        if self._metrics is not None:
+            # An application that fails without an answer is answered by gunicorn.
+            status = str(getattr(response, "status", None) or "500")[:3]
+            seconds = time.perf_counter() - request.began
+            route = environ.get(metrics.ROUTE, "-")
+            self._metrics.request(route, request.method, status, seconds)
 
     def start(self) -> None:
         """Say that the application is loaded, and beat from now on."""
+        if self._collects:
+            self._metrics = metrics.Metrics()
         self.row.write(loaded=True)
         self.row.beat(0.0)
         self._greenlet = gevent.spawn(self._run)
@@ -65,11 +85,22 @@ class Report:
         while True:
             due = time.monotonic() + PERIOD
             gevent.sleep(PERIOD)
-            self.row.beat(max(0.0, time.monotonic() - due))
-            self.row.write(
-                waiters=sum(pool.waiting for pool in pool_statistics().values()),
-                memory=resident(),
+            self._beat(max(0.0, time.monotonic() - due))
+
+    def _beat(self, lag: float) -> None:
+        pools, memory = pool_statistics(), resident()
+        self.row.write(waiters=sum(pool.waiting for pool in pools.values()), memory=memory)
+        self.row.beat(lag)
+        if self._metrics is not None:
+            self._metrics.lag(lag)
+            self._metrics.pools(pools)
+        if 0 < self._most_memory < memory and self._worker.alive:
+            self._worker.log.warning(
+                "worker has %d MiB, more than max-memory: it drains and is replaced",
+                memory // 1024 // 1024,
             )
+            # What gunicorn does after max_requests: it takes no more, and ends what it has.
+            self._worker.alive = False
 
 
 # The report of this process, once it is a worker.

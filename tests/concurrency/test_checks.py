@@ -126,6 +126,8 @@ def test_an_asgiref_that_is_not_known_is_questioned(monkeypatch):
         ({"REQUEST_DEADLINE": 0}, "must be more than 0"),
         ({"TRACK_LEASES": 1}, "must be True or False"),
         ({"FAN_OUT_IN_ATOMIC": "shout"}, "must be one of ('warn', 'raise', 'allow')"),
+        ({"WORKERS": "4"}, "must be a whole number, not '4'"),
+        ({"STATIC": "false"}, "must be True or False, not 'false'"),
         (["OFFLOAD_THREADS"], "must be a dictionary"),
     ],
 )

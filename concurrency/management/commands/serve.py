@@ -1,0 +1,130 @@
+"""`manage.py serve`: gunicorn with the gevent worker and our configuration.
+
+Owns the command line and the screen. What is given goes into the environment, and this
+process becomes gunicorn: there is nothing left of the command that could go wrong later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from concurrency.server import configuration
+from concurrency.server.options import (
+    OptionError,
+    ServeOptions,
+    build,
+    collect,
+    to_text,
+    variable,
+)
+from concurrency.server.screen import screen
+
+__all__ = ["Command"]
+
+# Which of gunicorn's settings an option decides.
+_DECIDED_BY = {
+    "bind": ("bind", "port"),
+    "timeout": ("timeout", "debugger"),
+    "workers": ("workers", "debugger"),
+    "max_requests_jitter": ("max_requests", "max_requests_jitter"),
+}
+
+
+class Command(BaseCommand):  # type: ignore[misc]
+    """Serve the application."""
+
+    help = (
+        "Serves the application: gunicorn with the gevent worker, probes and metrics on a "
+        "port of their own. Each option is also an environment variable (CONCURRENCY_PORT) "
+        "and a key of the setting CONCURRENCY (PORT)."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add an option for each field of the table."""
+        for field in fields(ServeOptions):
+            if not field.metadata["secret"]:
+                _add(parser, field)
+        parser.add_argument(
+            "gunicorn",
+            nargs="*",
+            help="after `--`: options of gunicorn's own, such as --certfile",
+        )
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        """Print the screen and become gunicorn."""
+        names = [field.name for field in fields(ServeOptions)]
+        given_here = {name: given[name] for name in names if given.get(name) is not None}
+        try:
+            chosen = collect(given=given_here, settings=getattr(settings, "CONCURRENCY", {}))
+            options = build(chosen)
+        except OptionError as error:
+            raise CommandError(str(error)) from None
+        _check(options)
+        for name, value in given_here.items():
+            os.environ[variable(name)] = to_text(value)
+        self.stdout.write(screen(options))
+        self.stdout.flush()
+        command = _command(options, set(chosen), given["gunicorn"])
+        os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
+
+
+def _add(parser: CommandParser, field: Field[Any]) -> None:
+    name = f"--{field.name.replace('_', '-')}"
+    text = field.metadata["help"].replace("%", "%%")
+    if isinstance(field.default, bool):
+        action: Any = argparse.BooleanOptionalAction
+        if field.name.startswith("no_"):
+            parser.add_argument(name, action="store_true", default=None, help=text)
+            positive = name.replace("--no-", "--")
+            parser.add_argument(
+                positive, action="store_false", dest=field.name, default=None, help="the opposite"
+            )
+        else:
+            parser.add_argument(name, action=action, default=None, help=text)
+    elif isinstance(field.default, tuple):
+        parser.add_argument(name, action="append", metavar="X", help=text)
+    else:
+        kind = type(field.default)
+        shown = f"{text} (default {field.default})" if field.default not in ("", ()) else text
+        parser.add_argument(name, type=kind, metavar=kind.__name__.upper(), help=shown)
+
+
+def _check(options: ServeOptions) -> None:
+    """Complain about what would only fail later, file by file."""
+    if options.static and not settings.DEBUG:
+        root = getattr(settings, "STATIC_ROOT", None)
+        if not root or not Path(root).is_dir():
+            raise CommandError(
+                f"--static serves STATIC_ROOT, which is {str(root)!r} and no folder: run "
+                f"`manage.py collectstatic`, or give --command 'collectstatic --no-input'."
+            )
+    if options.media and not getattr(settings, "MEDIA_ROOT", ""):
+        raise CommandError("--media serves MEDIA_ROOT, which is not set.")
+    if not getattr(settings, "WSGI_APPLICATION", None):
+        raise CommandError("WSGI_APPLICATION is not set, so there is nothing to serve.")
+
+
+def _command(options: ServeOptions, chosen: set[str], own: list[str]) -> list[str]:
+    """Return the command line of gunicorn.
+
+    A configuration of the project's own decides what nobody has chosen here.
+    """
+    configured = Path("gunicorn.conf.py")
+    path = configured if configured.is_file() else configuration.FILE
+    module, _, name = settings.WSGI_APPLICATION.rpartition(".")
+    arguments = [f"--config={path}"]
+    for setting, value in configuration.translate(options).items():
+        if chosen.intersection(_DECIDED_BY.get(setting, (setting,))):
+            arguments.append(f"--{setting.replace('_', '-')}={value}")
+    gunicorn = [*arguments, *own, f"{module}:{name}"]
+    if options.reload:
+        return [sys.executable, "-m", "concurrency.server.reload", *gunicorn]
+    return [sys.executable, "-m", "gunicorn", *gunicorn]

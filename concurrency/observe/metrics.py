@@ -1,0 +1,111 @@
+"""The metrics of a worker, counted by prometheus-client for all workers of a service.
+
+Each worker counts in files of its own, which the ops process adds up. The files have the
+name of the worker's row and not of its process: a new worker goes on where the last one
+of its row ended, so counters never fall and replaced workers leave nothing behind.
+prometheus-client is optional; it is imported by `Metrics`, and not by this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from concurrency.db.statistics import PoolStatistics
+
+__all__ = ["FOLDER", "ROUTE", "Metrics", "is_installed", "name_files"]
+
+# Where the files are: prometheus-client's own variable.
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+# Where the middleware notes, in the WSGI environment, which route a request took.
+ROUTE = "concurrency.route"
+
+# A label takes a few values: methods that nobody knows are one.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# In seconds. The lag of a healthy hub is below a millisecond.
+_LAGS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+def is_installed() -> bool:
+    """Whether prometheus-client is there."""
+    return find_spec("prometheus_client") is not None
+
+
+_file = "arbiter"
+
+
+def name_files(name: str) -> None:
+    """Let this process count in files of this name; before any metric is made.
+
+    Called again after a fork, the metrics that were made before go on in the new files.
+    """
+    global _file
+    from prometheus_client import values
+
+    if _file == "arbiter" and values.ValueClass.__name__ != "_Named":
+        make: Any = values.MultiProcessValue
+        values.ValueClass = make(lambda: _file)
+        values.ValueClass.__name__ = "_Named"
+    _file = name
+
+
+def forget(name: str) -> None:
+    """Drop what concerns a worker only while it lives; for the arbiter."""
+    from prometheus_client import multiprocess
+
+    mark: Any = multiprocess.mark_process_dead
+    mark(name, os.environ[FOLDER])
+
+
+class Metrics:
+    """The families of metrics of this package, in this process."""
+
+    def __init__(self) -> None:
+        from prometheus_client import Counter, Gauge, Histogram
+
+        self._requests = Counter(
+            "concurrency_requests", "Requests that have ended.", ["route", "method", "status"]
+        )
+        self._seconds = Histogram(
+            "concurrency_request_seconds",
+            "From the first byte of the request to the last of the answer.",
+            ["route", "method"],
+        )
+        self._lag = Histogram(
+            "concurrency_hub_lag_seconds", "How late the hub turned.", buckets=_LAGS
+        )
+        live: dict[str, Any] = {"labelnames": ["database"], "multiprocess_mode": "livesum"}
+        self._gauges = {
+            "max_size": Gauge("concurrency_pool_max_size", "Connections at most.", **live),
+            "open": Gauge("concurrency_pool_open", "Connections that are open.", **live),
+            "in_use": Gauge("concurrency_pool_in_use", "Connections that are held.", **live),
+            "waiting": Gauge("concurrency_pool_waiters", "Greenlets that wait for one.", **live),
+        }
+        self._timeouts = Counter(
+            "concurrency_pool_timeouts", "Waits for a connection in vain.", ["database"]
+        )
+        self._timeouts_seen: dict[str, int] = {}
+
+    def request(self, route: str, method: str, status: str, seconds: float) -> None:
+        """Count a request that has ended."""
+        method = method if method in _METHODS else "other"
+        self._requests.labels(route, method, status).inc()
+        self._seconds.labels(route, method).observe(seconds)
+
+    def lag(self, seconds: float) -> None:
+        """Count a turn of the hub, which was so late."""
+        self._lag.observe(seconds)
+
+    def pools(self, pools: Mapping[str, PoolStatistics]) -> None:
+        """Note the state of the pools, by database alias."""
+        for alias, pool in pools.items():
+            for name, gauge in self._gauges.items():
+                gauge.labels(alias).set(getattr(pool, name))
+            new = pool.timeouts - self._timeouts_seen.get(alias, 0)
+            if new > 0:
+                self._timeouts.labels(alias).inc(new)
+            self._timeouts_seen[alias] = pool.timeouts

@@ -1,0 +1,91 @@
+"""What readiness asks besides the board: every database, and the project's own checks.
+
+Loads the application, in the ops process, with Django's own database backends: a probe
+needs one connection for each database, and no pool of greenlets.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from django.core.checks import run_checks
+from django.db import connections
+from django.db.utils import DatabaseError
+
+from concurrency import _mysqldb
+from concurrency.server import databases
+
+__all__ = ["Examination"]
+
+logger = logging.getLogger("concurrency.server")
+
+OK = "ok"
+_MIGRATED_FOR = 60.0  # seconds until a migrated database is asked again
+_OURS, _DJANGOS = "concurrency.db.backends.", "django.db.backends."
+
+
+class Examination:
+    """Examines the databases and runs the checks that are tagged `readiness`.
+
+    Args:
+        loaded: called when the application is loaded.
+    """
+
+    def __init__(self, loaded: Callable[[], Any]) -> None:
+        self._migrated: dict[str, float] = {}
+        self._loaded: Callable[[], Any] | None = loaded
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the parts of readiness, each "ok" or what is wrong with it."""
+        if self._loaded is not None:
+            _load()
+            self._loaded()
+            self._loaded = None
+        return {
+            "databases": {alias: self._database(alias) for alias in connections},
+            "checks": _checks(),
+        }
+
+    def _database(self, alias: str) -> str:
+        error = databases.unreachable(alias)
+        if error is not None:
+            return f"unreachable: {error}"
+        now = time.monotonic()
+        if now - self._migrated.get(alias, -_MIGRATED_FOR) >= _MIGRATED_FOR:
+            try:
+                left = databases.pending(alias)
+            except DatabaseError as failure:
+                return f"unreachable: {type(failure).__name__}"
+            if left:
+                return f"{len(left)} migrations are pending, the first is {left[0]}"
+            self._migrated[alias] = now
+        return OK
+
+
+def _load() -> None:
+    import django
+    from django.conf import settings
+
+    for database in settings.DATABASES.values():
+        if database.get("ENGINE", "").startswith(_OURS):
+            database["ENGINE"] = _DJANGOS + database["ENGINE"].removeprefix(_OURS)
+            database.get("OPTIONS", {}).pop("pool", None)
+        # It is this process's one connection, and it is asked every second.
+        database["CONN_MAX_AGE"] = None
+    if find_spec("pymysql") is not None:
+        _mysqldb.install()
+    django.setup()
+
+
+def _checks() -> str | dict[str, str]:
+    """Run the checks; their texts are the project's own and go to the log."""
+    found = {}
+    for message in run_checks(tags=["readiness"], include_deployment_checks=True):
+        if message.is_serious() and not message.is_silenced():
+            found[message.id or "check"] = "failed"
+            logger.warning("readiness check: %s", message)
+    return found or OK

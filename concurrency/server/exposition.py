@@ -1,0 +1,60 @@
+"""The page of the metrics: what all workers counted, and what stands on the board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from concurrency.server.board import Board, Worker
+
+__all__ = ["Exposition"]
+
+_SERVICE = {
+    "concurrency_requests_in_flight": ("Requests that are worked on.", "in_flight"),
+    "concurrency_waiters": ("Greenlets that wait for a connection.", "waiters"),
+    "concurrency_worker_memory_bytes": ("Memory of a worker.", "memory"),
+    "concurrency_worker_lag_seconds": ("How late a worker's hub turned last.", "lag"),
+    "concurrency_worker_silent_seconds": ("Since a worker's hub turned.", "silent"),
+}
+
+
+class Exposition:
+    """Answers a scrape, in the format that is asked for.
+
+    Args:
+        board: the service's board.
+        folder: where the workers count.
+    """
+
+    def __init__(self, board: Board, folder: str) -> None:
+        self._board = board
+        self._folder = folder
+
+    def __call__(self, accept: str) -> tuple[int, str, bytes]:
+        """Return status, content type and page."""
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=self._folder)  # type: ignore[no-untyped-call]
+        registry.register(self)
+        encode, kind = choose_encoder(accept)
+        return 200, kind, encode(registry)
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the numbers of the board, each with the worker's pid."""
+        workers = self._board.workers()
+        yield GaugeMetricFamily("concurrency_workers", "Workers.", value=len(workers))
+        wanted = self._board.service().wanted
+        yield GaugeMetricFamily("concurrency_workers_wanted", "Workers wanted.", value=wanted)
+        for name, (text, attribute) in _SERVICE.items():
+            yield _family(name, text, attribute, workers)
+
+
+def _family(name: str, text: str, attribute: str, workers: list[Worker]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=["pid"])
+    for worker in workers:
+        family.add_metric([str(worker.pid)], float(getattr(worker, attribute)))
+    return family

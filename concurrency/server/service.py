@@ -1,0 +1,134 @@
+"""The arbiter's part of a service: its folder, its board, its ops process, its preparation.
+
+One for each arbiter. Workers inherit it by being forked, and let go of what is not theirs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Any
+
+from concurrency.observe import metrics
+from concurrency.server import folder, steps
+from concurrency.server.board import FAILED, STARTED, Board, Row
+from concurrency.server.configuration import collect_metrics
+from concurrency.server.keeper import Keeper
+from concurrency.server.options import OptionError, ServeOptions, current
+
+__all__ = ["Service"]
+
+
+class Service:
+    """What belongs to all workers of one arbiter.
+
+    Args:
+        server: gunicorn's arbiter.
+
+    Attributes:
+        options: the options that it was started with, or last reloaded with.
+        board: where its workers report.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.options = _options()
+        collect_metrics(self.options)
+        self.board = Board(folder.make() / "board", create=True)
+        self.board.say(note="starts", wanted=server.num_workers)
+        self._keeper: Keeper | None = None
+        if not self.options.no_ops:
+            self._keeper = self._keep(server)
+
+    def __repr__(self) -> str:
+        return f"<Service {self.board!r}, {self._keeper!r}>"
+
+    def _keep(self, server: Any) -> Keeper:
+        address = _ops_address(self.options, server.cfg)
+        try:
+            keeper = Keeper(self.options, address, self.board.path, server.log)
+        except OSError as error:
+            folder.remove()
+            sys.exit(
+                f"gunicorn: the ops port {address[1]} on {address[0]} cannot be taken: "
+                f"{os.strerror(error.errno or 0)}. Choose one by --ops-port or "
+                f"CONCURRENCY_OPS_PORT, or none by --no-ops."
+            )
+        keeper.start()
+        return keeper
+
+    def prepare(self) -> None:
+        """Run what comes before the port opens; end the process when it fails."""
+        try:
+            steps.run(self.options, lambda note: self.board.say(note=note))
+        except steps.StepError as error:
+            sys.stderr.write(f"gunicorn: {error}.\n")
+            self.board.say(phase=FAILED, note=str(error))
+            self.end()
+            sys.exit(error.code)
+
+    def opened(self) -> None:
+        """Say that the port is open."""
+        self.board.say(phase=STARTED, note="")
+
+    def reloaded(self, server: Any) -> None:
+        """Take new options, and let a new ops process load the new code."""
+        self.options = _options()
+        self.board.say(wanted=server.num_workers)
+        if self._keeper is not None:
+            self._keeper.replace(self.options)
+
+    def row(self) -> Row:
+        """Return a row for a worker that is about to be forked."""
+        row = self.board.row()
+        row.claim(-1)
+        return row
+
+    def ended(self, row: Row) -> None:
+        """Free the row of a worker that has ended, and forget what it was as long as it lived."""
+        if self.collects:
+            metrics.forget(str(row.number))
+        row.release()
+
+    @property
+    def collects(self) -> bool:
+        """Whether there are metrics."""
+        return metrics.FOLDER in os.environ and metrics.is_installed()
+
+    def in_worker(self) -> None:
+        """Let go of what belongs to the arbiter; called in a worker."""
+        if self._keeper is not None:
+            self._keeper.forget()
+
+    def pass_on(self, environ: dict[str, str]) -> None:
+        """Let the arbiter that is about to be executed by SIGUSR2 have the ops port."""
+        if self._keeper is not None:
+            self._keeper.pass_on(environ)
+
+    def end(self) -> None:
+        """End the ops process and remove the folder."""
+        if self._keeper is not None:
+            self._keeper.stop()
+        folder.remove()
+
+
+def _options() -> ServeOptions:
+    try:
+        return current()
+    except OptionError as error:
+        sys.exit(f"gunicorn: {error}")
+
+
+def _ops_address(options: ServeOptions, cfg: Any) -> tuple[str, int]:
+    """Return the ops port: as it is given, else a thousand above what gunicorn binds."""
+    host, port = options.ops_address
+    if not options.ops_port:
+        first = cfg.address[0]
+        if isinstance(first, int):  # a socket that was passed to gunicorn
+            with socket.socket(fileno=os.dup(first)) as passed:
+                first = passed.getsockname()
+        if isinstance(first, tuple):
+            port = first[1] + 1000
+    if port > 65535:
+        sys.exit(f"gunicorn: {port} is no port; choose one by --ops-port or CONCURRENCY_OPS_PORT")
+    return host, port

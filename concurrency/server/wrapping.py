@@ -1,0 +1,188 @@
+"""What is put around the application in a worker: limits, static files, whom to believe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from concurrency.server.options import ServeOptions
+
+__all__ = ["BodyLimit", "wrap"]
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_OF_PROXIES = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
+
+_TOO_LARGE = b"The body of the request is larger than this server takes.\n"
+
+
+class BodyTooLarge(OSError):
+    """A body without a length went on for too long.
+
+    An OSError, as everything that ends the reading of a body: Django makes of it an
+    `UnreadablePostError`, and closes the request.
+    """
+
+
+class _Counted:
+    """A body that may not be longer than a limit."""
+
+    def __init__(self, body: Any, limit: int) -> None:
+        self._body = body
+        self._left = limit
+        self.too_large = False
+
+    def read(self, size: int = -1) -> bytes:
+        return self._count(self._body.read(self._most(size)))
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._count(self._body.readline(self._most(size)))
+
+    def readlines(self, hint: int = -1) -> list[bytes]:
+        return list(self)
+
+    def __iter__(self) -> Any:
+        return iter(self.readline, b"")
+
+    def _most(self, size: int | None) -> int:
+        """One more than is left: that it exists is enough to know."""
+        return self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
+
+    def _count(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            self.too_large = True
+            raise BodyTooLarge("the body is larger than max-body-size")
+        return data
+
+
+class BodyLimit:
+    """Answers 413 to a body that is larger than a limit, without reading it.
+
+    Args:
+        application: what is limited.
+        limit: bytes.
+    """
+
+    def __init__(self, application: Application, limit: int) -> None:
+        self._application = application
+        self._limit = limit
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Serve one request."""
+        length = environ.get("CONTENT_LENGTH") or ""
+        if length.isdecimal() and int(length) > self._limit:
+            return _refuse(start_response)
+        if length:
+            return self._application(environ, start_response)
+        return self._counting(environ, start_response)
+
+    def _counting(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Serve a request whose body has no length; what is said of one too long is replaced."""
+        environ["wsgi.input"] = body = _Counted(environ["wsgi.input"], self._limit)
+
+        def start(*args: Any) -> Any:
+            return None if body.too_large else start_response(*args)
+
+        try:
+            chunks = self._application(environ, start)
+        except BodyTooLarge:
+            return _refuse(start_response)
+        if not body.too_large:
+            return chunks
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+        return _refuse(start_response)
+
+
+def _refuse(start_response: Callable[..., Any]) -> Iterable[bytes]:
+    headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(_TOO_LARGE)))]
+    # What is left of the body is not waited for. gunicorn gives a method of its response.
+    response = getattr(start_response, "__self__", start_response)
+    force_close = getattr(response, "force_close", None)
+    if force_close is not None:
+        force_close()
+    start_response("413 Content Too Large", headers)
+    return [_TOO_LARGE]
+
+
+class Forwarded:
+    """Drops what only a proxy may say from requests that come from somebody else.
+
+    gunicorn itself ignores it for the scheme, but hands it on to the application, where
+    `SECURE_PROXY_SSL_HEADER` and the like would believe it. Who comes by a unix socket
+    has no address, and is the proxy.
+
+    Args:
+        application: what is protected.
+        allowed: addresses and networks of proxies, separated by commas, or `*`.
+    """
+
+    def __init__(self, application: Application, allowed: str) -> None:
+        self._application = application
+        self._networks = [ip_network(part.strip(), strict=False) for part in allowed.split(",")]
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Serve one request."""
+        if not self._is_proxy(environ.get("REMOTE_ADDR", "")):
+            for name in [name for name in environ if name.startswith(_OF_PROXIES)]:
+                del environ[name]
+        return self._application(environ, start_response)
+
+    def _is_proxy(self, address: str) -> bool:
+        return not address or any(ip_address(address) in network for network in self._networks)
+
+
+def wrap(application: Application, options: ServeOptions) -> Application:
+    """Return the application with what the options ask for around it."""
+    if options.static:
+        application = _static(application)
+    if options.media:
+        application = _media(application)
+    if options.forwarded_allow_ips != "*":
+        application = Forwarded(application, options.forwarded_allow_ips)
+    if options.max_body_size:
+        application = BodyLimit(application, options.max_body_size)
+    return application
+
+
+def _static(application: Application) -> Application:
+    """Serve STATIC_URL: where DEBUG is on from the apps' folders, else what was collected."""
+    from django.conf import settings
+    from django.contrib.staticfiles import finders
+    from whitenoise import WhiteNoise
+
+    served = WhiteNoise(application, autorefresh=settings.DEBUG)
+    if settings.DEBUG:
+        for finder in finders.get_finders():
+            for storage in getattr(finder, "storages", {}).values():
+                served.add_files(storage.location, prefix=_path(settings.STATIC_URL))
+    if settings.STATIC_ROOT:
+        served.add_files(settings.STATIC_ROOT, prefix=_path(settings.STATIC_URL))
+    return served  # type: ignore[no-any-return]
+
+
+def _media(application: Application) -> Application:
+    from django.conf import settings
+    from whitenoise import WhiteNoise
+
+    # Uploads appear while it runs, so it looks at each request; a web server is faster.
+    served = WhiteNoise(application, autorefresh=True)
+    Path(settings.MEDIA_ROOT).mkdir(parents=True, exist_ok=True)
+    served.add_files(settings.MEDIA_ROOT, prefix=_path(settings.MEDIA_URL))
+    return served  # type: ignore[no-any-return]
+
+
+def _path(url: str) -> str:
+    """Return the path of a URL, which may name a host."""
+    return urlsplit(url).path

@@ -1,0 +1,268 @@
+"""The ops port: it answers whatever the workers do, and as long as their arbiter lives."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from concurrency.testing.proxy import TCPProxy
+from tests.concurrency.server.served import Served, ask
+from tests.servers import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """One service with two workers, for tests that leave it as it was."""
+    with Served(tmp_path_factory.mktemp("served"), "--workers", "2") as server:
+        server.is_ready()
+        until(lambda: server.metric("concurrency_workers") == 2, "two workers")
+        yield server
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a service for one test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *arguments, **variables: stack.enter_context(
+            Served(tmp_path, *arguments, **variables)
+        )
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_probes_say_which_parts_are_ok(served):
+    """Each probe answers 200 and JSON, with or without a slash at its end, to GET and HEAD."""
+    assert served.probe("/startup/") == (
+        200,
+        {"status": "ok", "failed": [], "parts": {"service": "ok"}},
+    )
+    assert served.probe("/alive") == (
+        200,
+        {"status": "ok", "failed": [], "parts": {"workers": "ok"}},
+    )
+    status, ready = served.probe("/ready?verbose")
+    assert (status, ready["failed"]) == (200, [])
+    assert ready["parts"]["databases"] == {"default": "ok"}
+    assert ask(served.ops_port, "/ready", method="HEAD") == (200, b"")
+    assert ask(served.ops_port, "/")[0] == 404
+
+
+def test_the_ops_port_is_apart_from_the_application(served):
+    """Probes and metrics cannot be reached by the application's port, nor it by theirs."""
+    assert served.get("/ready")[0] == served.get("/metrics")[0] == 404
+    assert served.status("/number/1/") == 404
+    assert "GET /ready" not in served.text, "probes are not logged unless it is asked for"
+
+
+def test_metrics_are_sums_over_workers(served):
+    """Requests count by route, method and status, and a user's own metrics with them."""
+    route = 'concurrency_requests_total{method="GET",route="/sell/",status="200"}'
+    pids: set[bytes] = set()
+    asked = 0
+
+    def sell(_: int) -> bytes:
+        return served.get("/sell/")[1]
+
+    with ThreadPoolExecutor(8) as threads:
+        while len(pids) < 2:
+            pids.update(threads.map(sell, range(20)))
+            asked += 20
+    until(lambda: served.metric(route) == asked, f"{asked} requests are counted")
+    assert served.metric('shop_sold_total{what="tea"}') == asked
+    count = 'concurrency_request_seconds_count{method="GET",route="/sell/"}'
+    assert served.metric(count) == asked
+
+
+def test_errors_and_unknown_paths_are_counted(served):
+    """A view that fails counts as 500, and all unknown paths as one route."""
+    name = 'concurrency_requests_total{method="%s",route="%s",status="%s"}'
+    for path in ("/fail/", "/no/such", "/nor/such"):
+        served.get(path)
+    ask(served.port, "/no/such", method="SMUGGLE")
+    until(lambda: served.metric(name % ("GET", "/fail/", 500)) == 1, "the failure is counted")
+    until(lambda: served.metric(name % ("GET", "-", 404)) >= 2, "unknown paths are counted")
+    until(lambda: served.metric(name % ("other", "-", 404)) == 1, "and methods that nobody knows")
+
+
+def test_pools_and_hubs_are_measured(served):
+    """The state of the pools and the lag of the hubs are among the metrics."""
+    assert served.get("/count/") == (200, b"1")
+    until(lambda: served.metric('concurrency_pool_open{database="default"}') >= 1, "a connection")
+    # Of each worker that has asked the database at all.
+    assert served.metric('concurrency_pool_max_size{database="default"}') in (20, 40)
+    assert served.metric("concurrency_hub_lag_seconds_count") > 0
+
+
+def test_idle_connections_are_no_load(served):
+    """Twenty clients that keep their connections open leave the service ready and idle."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+            stack.enter_context(contextlib.closing(connection))
+            connection.request("GET", "/")
+            connection.getresponse().read()
+        until(lambda: served.probe("/ready")[1]["numbers"]["in_flight"] == 0, "nothing in flight")
+        assert served.status("/ready") == 200
+
+
+def test_it_answers_while_every_worker_is_blocked(served):
+    """With no hub that turns it is alive and not ready, and ready again afterwards."""
+    with ThreadPoolExecutor(8) as threads:
+        blocked = threads.map(lambda _: served.get("/block/1.2/", timeout=20), range(4))
+        until(lambda: served.status("/ready") == 503, "not ready")
+        assert served.probe("/ready")[1]["failed"] in (["workers"], ["load"])
+        assert served.status("/alive") == 200
+        assert {status for status, _ in blocked} == {200}
+    until(lambda: served.status("/ready") == 200, "ready again")
+
+
+def test_a_check_of_the_project_decides(served):
+    """A check that is tagged `readiness` makes it unready; its text is not shown to strangers."""
+    unpaid = served.folder / "app_of_test" / "unpaid"
+    unpaid.touch()
+    try:
+        until(lambda: served.status("/ready") == 503, "not ready")
+        _, ready = served.probe("/ready")
+        assert ready["failed"] == ["checks"]
+        assert ready["parts"]["checks"] == {"shop.E001": "failed"}
+        assert "12345" in served.text
+        assert served.status("/alive") == 200
+    finally:
+        unpaid.unlink()
+    until(lambda: served.status("/ready") == 200, "ready again")
+
+
+def test_slow_clients_do_not_keep_others_from_the_ops_port(served):
+    """Forty connections that say nothing are turned away or ended, and probes are answered."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            slow = socket.create_connection(("127.0.0.1", served.ops_port), timeout=10)
+            stack.enter_context(contextlib.closing(slow))
+    until(lambda: served.status("/alive") == 200, "alive")
+
+
+def test_a_killed_ops_process_is_replaced(served):
+    """SIGKILL ends it, another one answers, and nobody is refused meanwhile."""
+    before = served.ops_process()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(before, number)  # as a supervisor does to a whole group
+    assert served.status("/alive") == 200
+    os.kill(before, signal.SIGKILL)
+    with socket.create_connection(("127.0.0.1", served.ops_port), timeout=10):
+        pass
+    until(lambda: served.status("/ready") == 200, "another answers")
+    assert served.ops_process() != before
+    assert served.metric("concurrency_workers") == 2, "it knows what the first one knew"
+
+
+def test_a_replaced_worker_counts_on(served):
+    """No counter falls when a worker is killed, and another takes its place."""
+    served.get("/number/1/")
+    name = 'concurrency_requests_total{method="GET",route="/number/<int:number>/",status="200"}'
+    until(lambda: served.metric(name) >= 1, "it is counted")
+    before, pid = served.metric(name), int(served.get("/")[1])
+    os.kill(pid, signal.SIGKILL)
+    label = f'concurrency_worker_memory_bytes{{pid="{pid}"}}'
+    until(lambda: not served.metric(label), "it is gone")
+    until(lambda: served.metric("concurrency_workers") == 2, "another is there")
+    served.is_ready()
+    assert served.metric(name) == before
+    served.get("/number/2/")
+    until(lambda: served.metric(name) == before + 1, "it goes on")
+
+
+def test_it_ends_with_a_killed_arbiter(start):
+    """SIGKILL for the arbiter ends the ops process, and a new start finds both ports free."""
+    server = start().is_ready()
+    ops, worker = server.ops_process(), int(server.get("/")[1])
+    server.process.kill()
+    server.process.wait()
+    server.start()
+    server.is_ready()
+    until(lambda: not alive(ops) and not alive(worker), "those of before are gone")
+    assert server.get("/")[0] == 200
+    folders = list(server.folder.glob("concurrency-*/*-*"))
+    assert len(folders) == 1, "what the killed one left is removed"
+    assert server.ends() == 0
+    assert not list(server.folder.glob("concurrency-*/*-*")), "nothing is left of the service"
+
+
+def test_a_draining_service_is_alive_and_not_ready(start):
+    """After SIGTERM the ops port says that it drains, until the last request has ended."""
+    server = start().is_ready()
+    ops = server.ops_process()
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(server.get, "/sleep/1.5/")
+        until(lambda: server.probe("/ready")[1]["numbers"]["in_flight"] == 1, "in flight")
+        server.process.terminate()
+        until(lambda: server.status("/ready") == 503, "not ready")
+        assert server.probe("/ready")[1]["parts"]["service"] == "draining"
+        assert server.status("/alive") == 200
+        assert answer.result() == (200, b"slept")
+    assert server.process.wait(timeout=10) == 0
+    assert not alive(ops)
+
+
+def test_a_database_that_is_gone_and_back(start, postgres_url):
+    """Readiness follows the database, says no more than that it is gone, and liveness stays."""
+    url = urlsplit(postgres_url)
+    with TCPProxy(url.hostname, url.port) as proxy:
+        moved = postgres_url.replace(f":{url.port}/", f":{proxy.port}/")
+        server = start(DATABASE_URL=moved).is_ready()
+        proxy.refuse()
+        proxy.cut()
+        until(lambda: server.status("/ready") == 503, "not ready")
+        _, ready = server.probe("/ready")
+        assert ready["parts"]["databases"] == {"default": "unreachable: OperationalError"}
+        assert server.status("/alive") == 200
+        proxy.admit()
+        until(lambda: server.status("/ready") == 200, "ready again")
+        proxy.deafen()
+        until(lambda: server.status("/ready") == 503, "not ready")
+        assert server.probe("/ready")[1]["failed"] == ["examination"]
+        assert server.status("/alive") == 200
+        proxy.hear()
+        until(lambda: server.status("/ready") == 200, "ready again")
+        server.ends(signal.SIGINT)
+
+
+def test_a_reload_takes_the_probes_along(start):
+    """After SIGHUP probes judge by the new code, without a moment in which nobody answers."""
+    server = start().is_ready()
+    before = server.ops_process()
+    apps = server.folder / "app_of_test" / "apps.py"
+    apps.write_text(apps.read_text().replace("unpaid.exists()", "True").replace("E001", "E002"))
+    server.process.send_signal(signal.SIGHUP)
+
+    def finding():
+        status, ready = server.probe("/ready")  # raises when nobody answers
+        return status == 503 and ready["parts"].get("checks") == {"shop.E002": "failed"}
+
+    until(finding, "the new check fails")
+    until(lambda: not alive(before), "the old process is gone")
+    assert server.ends() == 0
+
+
+def test_a_taken_ops_port_is_said(start):
+    """A service whose ops port is in use does not start, and says what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = start(CONCURRENCY_OPS_PORT=str(port))
+        assert server.process.wait(timeout=20) == 1
+    assert f"the ops port {port} on 127.0.0.1 cannot be taken" in server.text
+    assert "--no-ops" in server.text
