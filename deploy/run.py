@@ -176,7 +176,7 @@ def _answers(service: Service) -> bool:
     """Whether somebody speaks HTTP there; what is said does not matter."""
     connection = http.client.HTTPConnection(service.reachable, service.port, timeout=5)
     try:
-        connection.request("GET", "/")
+        connection.request("GET", "/favicon.ico")  # for which no service asks another
         connection.getresponse()
     except (OSError, http.client.HTTPException):
         return False

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from tests.example_site.browsing import chromium
 from tests.fleet import Fleet, manage, new_database
 from tests.servers import WebServer, named, serve
 
@@ -45,3 +47,10 @@ def fleet(services_url: str) -> Iterator[Fleet]:
         fleet.start("user", "welcome")
         fleet.start("frontend")
         yield fleet
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Give a headless Chromium that keeps its console."""
+    with chromium() as driver:
+        yield driver

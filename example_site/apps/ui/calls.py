@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.text import Truncator
+
 from example_site import backends
 from example_site.timeline import Bar, Stopwatch, Timeline
 
@@ -14,6 +16,7 @@ __all__ = ["Calls"]
 
 # So many fit on a page that somebody still reads; the sums are of all.
 SHOWN = 40
+LABEL = 48  # characters
 
 
 class Calls:
@@ -58,6 +61,6 @@ class Calls:
             result = describe(answer)
             return answer
         finally:
-            label = f"{service} /{'/'.join(path)}/"
+            label = Truncator(f"{service} /{'/'.join(path)}/").chars(LABEL)
             end = self._stopwatch.now()
             self._bars.append(Bar(label, start, end, result or "", failed=result is None))

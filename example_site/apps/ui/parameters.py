@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import time
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -47,6 +48,15 @@ class Asked:
             raise BadTime(self.tod)
         # Browsers leave the seconds out when they are zero.
         return self.tod if found[1] else f"{self.tod}:00"
+
+    @property
+    def tod_for_form(self) -> str:
+        """The time of day as far as a form can show it; empty if it is none."""
+        try:
+            time.fromisoformat(self.moment)
+        except (BadTime, ValueError):
+            return ""
+        return self.tod
 
 
 def read(request: HttpRequest) -> Asked:

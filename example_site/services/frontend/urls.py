@@ -7,6 +7,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("example_site.apps.ui.urls")),
     path("", include("example_site.apps.slowsql.urls")),
+    path("", include("example_site.pages.urls")),
 ]
 
 handler400 = "example_site.pages.errors.bad_request"

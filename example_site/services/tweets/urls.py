@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-urlpatterns = [path("tweet/", include("example_site.apps.tweets.urls"))]
+urlpatterns = [
+    path("tweet/", include("example_site.apps.tweets.urls")),
+    path("", include("example_site.pages.urls")),
+]
 
 handler400 = "example_site.pages.errors.bad_request"
 handler403 = "example_site.pages.errors.permission_denied"

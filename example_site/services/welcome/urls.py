@@ -7,6 +7,7 @@ from django.urls import include, path
 urlpatterns = [
     path("greet/", include("example_site.apps.greet.urls")),
     path("translate/", include("example_site.apps.translate.urls")),
+    path("", include("example_site.pages.urls")),
 ]
 
 handler400 = "example_site.pages.errors.bad_request"

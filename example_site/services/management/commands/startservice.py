@@ -28,10 +28,12 @@ URLS = '''"""URLs of the service {name}."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import include, path
 
-# path("person/", include("example_site.apps.person.urls")), for example.
-urlpatterns: list[Any] = []
+urlpatterns = [
+    # path("person/", include("example_site.apps.person.urls")), for example
+    path("", include("example_site.pages.urls")),
+]
 
 handler400 = "example_site.pages.errors.bad_request"
 handler403 = "example_site.pages.errors.permission_denied"
