@@ -65,18 +65,19 @@ def test_statements_are_stopped_over_one_connection_at_most(pool, target, observ
             most.append((observer.controls(), observer.sessions()))
             gevent.sleep(0)
 
-    victims = [gevent.spawn(query, target.sleep(30)) for _ in range(10)]
-    until(lambda: observer.running("sleep") == 10, "running")
-    before = observer.kills()
-    watcher = gevent.spawn(watch)
-    gevent.killall(victims)
-    enough.set()
-    watcher.join()
+    with observer.holding():
+        victims = [gevent.spawn(query, target.endless) for _ in range(10)]
+        until(lambda: observer.running() == 10, "running")
+        before = observer.kills()
+        watcher = gevent.spawn(watch)
+        gevent.killall(victims)
+        enough.set()
+        watcher.join()
     assert observer.kills() == before + 10
     until(lambda: observer.controls() == 0, "closed")
     assert max(controls for controls, _ in most) <= 1
     assert max(sessions for _, sessions in most) <= 10
-    assert observer.running("sleep") == 0
+    assert observer.running() == 0
     assert (statistics().idle, statistics().max_size) == (10, 10)
 
 
