@@ -26,6 +26,8 @@ class Options:
         FAN_OUT_IN_ATOMIC: what happens when a child uses a database while its
             parent waits for it inside ``atomic`` on the same one: "warn" once for
             each place, "raise" ``FanOutInAtomicBlock``, or "allow".
+        HUB_BLOCKED_AFTER: seconds after which it is logged that a greenlet of a worker
+            blocks all others, once, with its stack; None: never.
         LEASE_WARNING: seconds after which a lease is logged, once; None: never.
         MAX_IN_FLIGHT: requests that a worker works on at the same time, others wait in
             line; None: no limit.
@@ -41,6 +43,7 @@ class Options:
     CACHE_MAX_CONNECTIONS: int = 10
     CANCEL_ON_DISCONNECT: bool = False
     FAN_OUT_IN_ATOMIC: Literal["warn", "raise", "allow"] = "warn"
+    HUB_BLOCKED_AFTER: float | None = 0.5
     LEASE_WARNING: float | None = 60.0
     MAX_IN_FLIGHT: int | None = None
     OFFLOAD_THREADS: int = 10

@@ -69,6 +69,10 @@ class Pool:
         """Return the pool's numbers at this moment."""
         return self._slots.statistics()
 
+    def leases(self) -> list[Lease]:
+        """Return what is lent, the oldest first."""
+        return self._slots.leases()
+
     # Lending
 
     def lease(self, holder: Holding) -> Lease:
@@ -230,7 +234,7 @@ class Pool:
         """
         if self._reaper is not None:
             self._reaper.close()
-        for lease in self._slots.leases():
+        for lease in self.leases():
             holder = lease.holder()
             if holder is not None:
                 holder.forsake()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from concurrency import context
+from concurrency.db.connection import Lease
 from concurrency.db.pool import Pool
 from concurrency.db.statistics import PoolStatistics
 
@@ -50,6 +51,11 @@ def forget(alias: str) -> None:
 def pool_statistics() -> dict[str, PoolStatistics]:
     """Return the numbers of every pool of this process, by database alias."""
     return {alias: pool.statistics() for alias, pool in list(_pools.items())}
+
+
+def leases() -> list[Lease]:
+    """Return the leases of every pool of this process."""
+    return [lease for pool in list(_pools.values()) for lease in pool.leases()]
 
 
 @contextmanager

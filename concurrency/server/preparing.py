@@ -15,10 +15,13 @@ from gevent.hub import get_hub
 from gevent.pool import Group
 
 from concurrency.conf import conf
-from concurrency.server import reporting
+from concurrency.observe.greenlets import note_births
+from concurrency.observe.hub import Monitor
+from concurrency.server import folder, reporting
 from concurrency.server.drain import TO_CANCEL, Drain
 from concurrency.server.gate import Gate
 from concurrency.server.options import current
+from concurrency.server.window import Window
 from concurrency.tasks import outstanding
 
 __all__ = ["finish", "prepare"]
@@ -44,6 +47,21 @@ def prepare(worker: Any) -> None:
     if reporting.mine is not None:
         drain.then = partial(reporting.mine.row.write, draining=True)
     worker.wsgi = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=conf.SHED_AFTER)
+    _let_be_watched(worker)
+
+
+def _let_be_watched(worker: Any) -> None:
+    """Begin to look at the hub, and to show its greenlets to who asks."""
+    note_births()
+    if conf.HUB_BLOCKED_AFTER is not None:
+        Monitor(conf.HUB_BLOCKED_AFTER).start()
+    own = folder.own()
+    if own is not None:
+        worker.window = Window(own)
+        try:
+            worker.window.open()
+        except OSError as error:
+            worker.log.warning("`manage.py greenlets` will not show this worker: %s", error)
 
 
 def _watch_for_sigterm(drain: Drain) -> None:
@@ -68,6 +86,8 @@ def finish(worker: Any, connections: Group | None = None) -> None:
         connections: those that still have work.
     """
     drain: Drain = worker.drain
+    if hasattr(worker, "window"):
+        worker.window.close()
     left = outstanding()
     if left:
         gevent.wait(left, timeout=max(0.0, drain.left(worker.cfg.graceful_timeout)))

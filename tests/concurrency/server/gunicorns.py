@@ -49,6 +49,7 @@ application = get_wsgi_application()
 URLS = """
 import os
 import time
+from functools import partial
 
 import gevent
 from django.db import connection
@@ -56,7 +57,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 from gevent.monkey import get_original
 
-from concurrency import spawn
+from concurrency import gather, spawn
 from concurrency.http import Session
 
 print("views are imported", flush=True)
@@ -116,7 +117,12 @@ def chain(request, length):
         url = f"http://127.0.0.1:{request.META['SERVER_PORT']}/chain/{int(length) - 1}/"
         return HttpResponse(session.get(url).text)
 
+def children(request, seconds):
+    gather(*[partial(gevent.sleep, float(seconds))] * 2)
+    return HttpResponse("gathered")
+
 urlpatterns = [
+    path("gather/<seconds>/", children),
     path("chain/<length>/", chain),
     path("", plain),
     path("sleep/<seconds>/", sleep),
@@ -132,7 +138,7 @@ urlpatterns = [
 
 CONFIGURATION = """
 import concurrency.patch
-from concurrency.server.hooks import post_request, post_worker_init, pre_request, worker_exit
+from concurrency.server.hooks import *
 control_socket_disable = True
 """
 

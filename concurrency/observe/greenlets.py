@@ -1,0 +1,205 @@
+"""What the greenlets of this process do at this moment, for people to read.
+
+Looks from outside: at suspended stacks, at the contexts they run in and at the leases they
+hold. It may be called in a native thread, also while a greenlet blocks the hub.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextvars import Context
+from dataclasses import dataclass
+from functools import partial
+from types import CodeType, FrameType
+from typing import Any
+
+import gevent
+from gevent.hub import Hub
+from greenlet import greenlet
+
+from concurrency import context
+from concurrency.db.pool import Pool
+from concurrency.db.registry import leases
+from concurrency.observe import requests
+from concurrency.tasks import Task
+
+__all__ = ["Seen", "frames_of", "look", "note_births", "request_in", "running_in", "sql_by_owner"]
+
+# Parts of the paths of code that is not the user's.
+_LIBRARIES = ("/site-packages/", "/lib/python", "/gevent/", "/concurrency/", "<frozen")
+
+_OBSERVED = requests.observed.__code__
+_POOL_WAIT = Pool._wait.__code__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One greenlet at one moment.
+
+    Attributes:
+        name: gevent's name for it, and what it runs.
+        age: seconds since it was spawned; None if that was before anybody looked.
+        request: what it works on, and the request's id; empty outside of requests.
+        parent: the greenlet that spawned it; empty if that is gone.
+        waits: what it waits for and where, or that it runs.
+        sql: the last statement on a connection that it holds; empty without one.
+    """
+
+    name: str
+    age: float | None
+    request: str
+    parent: str
+    waits: str
+    sql: str
+
+
+def note_births() -> None:
+    """Take note of when greenlets are spawned from now on."""
+    gevent.Greenlet.add_spawn_callback(_born)
+
+
+def _born(new: Any) -> None:
+    new.concurrency_born = time.monotonic()
+
+
+def look(thread: int) -> list[Seen]:
+    """Return what the greenlets of this process do, the oldest first.
+
+    Args:
+        thread: the native thread of the hub, as ``threading.get_ident()`` gives it.
+    """
+    sql = sql_by_owner()
+    running = _current_frame(thread)
+    found = [
+        _seen(one, sql, running)
+        for one in gc.get_objects()
+        if isinstance(one, greenlet) and _is_live(one)
+    ]
+    return sorted(found, key=lambda seen: -(seen.age or 0.0))
+
+
+def _is_live(one: Any) -> bool:
+    """Return whether a greenlet has begun and not ended; hubs, and those of threads, are none."""
+    if not one or one.dead or isinstance(one, Hub):
+        return False
+    return one.gr_frame is not None or one.parent is not None
+
+
+def sql_by_owner() -> dict[int, str]:
+    """Return the last statement of each greenlet that holds a connection, by its ``id()``."""
+    return {id(lease.owner()): lease.sql or "" for lease in leases()}
+
+
+def _seen(one: Any, sql: dict[int, str], running: FrameType | None) -> Seen:
+    # The frame of the one that runs is only known to its thread.
+    frames = frames_of(one.gr_frame or running)
+    born = getattr(one, "concurrency_born", None)
+    return Seen(
+        name=_name(one),
+        age=None if born is None else time.monotonic() - born,
+        request=request_in(frames) or _request_of(one),
+        parent=_parent(one),
+        waits=_waits(one, frames),
+        sql=sql.get(id(one), ""),
+    )
+
+
+def _name(one: Any) -> str:
+    if not isinstance(one, gevent.Greenlet):
+        return f"greenlet {id(one):#x}"
+    call: Any = vars(one).get("_call") or vars(one).get("_run") or type(one)
+    while isinstance(call, partial):
+        call = call.func
+    # What a bound method of ours is about says more than its name.
+    if isinstance(getattr(call, "__self__", None), Task):
+        return f"{one.name} {call.__self__!r}"
+    return f"{one.name} {getattr(call, '__qualname__', repr(call))}"
+
+
+def _parent(one: Any) -> str:
+    parent = getattr(one, "spawning_greenlet", None)
+    spawner = parent() if callable(parent) else None
+    return "" if spawner is None or spawner.dead else getattr(spawner, "name", "main greenlet")
+
+
+def _waits(one: Any, frames: list[FrameType]) -> str:
+    children = context.waiting.get(one)
+    if one.gr_frame is None:
+        what = "runs"
+    elif children is not None:
+        what = f"{len(list(children()))} children"
+    elif (waiting := next((f for f in frames if f.f_code is _POOL_WAIT), None)) is not None:
+        what = f"a connection of {waiting.f_locals['self'].alias!r}"
+    else:
+        what = frames[0].f_code.co_name if frames else "its first turn"
+    own = next((f for f in frames if not _is_library(f.f_code)), None)
+    return what if own is None else f"{what}, {_place(own)}"
+
+
+def _is_library(code: CodeType) -> bool:
+    return any(part in code.co_filename for part in _LIBRARIES)
+
+
+def _place(frame: FrameType) -> str:
+    code = frame.f_code
+    return f"{code.co_filename.rpartition('/')[2]}:{frame.f_lineno} in {code.co_name}"
+
+
+def _request_of(one: Any) -> str:
+    """Return what a suspended greenlet works on, by its context."""
+    inside: Context | None = None
+    # It may have begun to run meanwhile.
+    with contextlib.suppress(ValueError):
+        inside = one.gr_context
+    return "" if inside is None else _describe(inside)
+
+
+def _describe(inside: Context) -> str:
+    passing = inside.get(requests.current)
+    what = inside.get(context.activity) or ""
+    return what if passing is None else f"{what} id {passing.request_id}"
+
+
+# The one that runs: its context cannot be asked for, but its frames can be read.
+
+
+def running_in(thread: int) -> list[FrameType]:
+    """Return the frames of what a native thread executes, the innermost first."""
+    return frames_of(_current_frame(thread))
+
+
+def _current_frame(thread: int) -> FrameType | None:
+    return sys._current_frames().get(thread)
+
+
+def frames_of(frame: FrameType | None) -> list[FrameType]:
+    """Return a frame and those that called it, the innermost first."""
+    return list(_outwards(frame))
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def request_in(frames: Iterable[FrameType]) -> str:
+    """Return what some frames work on: a request that they answer, or that they inherited."""
+    for frame in frames:
+        if frame.f_code is _OBSERVED:
+            names = frame.f_locals
+            if "passing" in names:
+                request = names["request"]
+                return f"{request.method} {request.path} id {names['passing'].request_id}"
+        for value in (frame.f_locals.get("inherited"), _inherited(frame.f_locals.get("self"))):
+            if isinstance(value, context.Inherited):
+                return _describe(value.variables)
+    return ""
+
+
+def _inherited(owner: Any) -> Any:
+    return vars(owner).get("_inherited") if isinstance(owner, gevent.Greenlet) else None

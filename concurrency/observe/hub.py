@@ -1,0 +1,101 @@
+"""``Monitor``: says in the log which greenlet blocks the hub, while it does.
+
+A timer on the hub says that it turns; a native thread, which no greenlet can hold up,
+looks whether it has. Nothing is done at switches of greenlets.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from types import FrameType
+from typing import Any
+
+from gevent.hub import get_hub
+from gevent.monkey import get_original
+
+from concurrency.db.registry import leases
+from concurrency.observe.greenlets import request_in, running_in
+
+__all__ = ["Monitor"]
+
+logger = logging.getLogger("concurrency.hub")
+
+_start_new_thread = get_original("_thread", "start_new_thread")
+_get_ident = get_original("_thread", "get_ident")
+_sleep = get_original("time", "sleep")
+
+# Looks within the time after which the hub counts as blocked.
+_LOOKS = 4
+
+# Where the hub itself waits for events: nobody blocks it, this process gets no CPU.
+_HUB_RUN = "/gevent/hub.py"
+
+
+class Monitor:
+    """Watches the hub of the thread that makes it.
+
+    Args:
+        after: seconds without a turn of the hub after which it is logged, once.
+    """
+
+    def __init__(self, after: float) -> None:
+        self._after = after
+        self._period = after / _LOOKS
+        self._thread = _get_ident()
+        self._turned = time.monotonic()
+        self._is_watching = True
+        self._timer: Any = get_hub().loop.timer(self._period, self._period, ref=False)
+
+    def start(self) -> None:
+        """Watch until ``stop()``, or the end of the process."""
+        self._turned = time.monotonic()
+        self._timer.start(self._turn)
+        _start_new_thread(self._watch, ())
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._is_watching = False
+        self._timer.close()
+
+    def _turn(self) -> None:
+        self._turned = time.monotonic()
+
+    def _watch(self) -> None:
+        """Look from time to time; runs in a native thread."""
+        reported = 0.0
+        while self._is_watching:
+            _sleep(self._period)
+            turned = self._turned
+            late = time.monotonic() - turned - self._period
+            if late > self._after and turned != reported:
+                frames = running_in(self._thread)
+                if frames and not frames[0].f_code.co_filename.endswith(_HUB_RUN):
+                    reported = turned
+                    self._report(late, frames)
+
+    def _report(self, late: float, frames: list[FrameType]) -> None:
+        request = request_in(frames)
+        sql = _statement(frames)
+        logger.warning(
+            "the hub is blocked for %.2f s, nobody else gets on; it runs%s%s:\n%s",
+            late,
+            f" {request}" if request else " a greenlet outside of requests",
+            f", SQL {sql!r}" if sql else "",
+            "".join(traceback.format_stack(frames[0])).rstrip(),
+        )
+
+
+def _statement(frames: list[FrameType]) -> str:
+    """Return the statement that some frames execute, or the last on their greenlet's lease."""
+    for frame in frames:
+        if frame.f_code.co_filename.endswith("django/db/backends/utils.py"):
+            return str(frame.f_locals.get("sql", ""))
+    statements = [lease.sql for lease in leases() if _runs(lease.owner())]
+    return next((sql for sql in statements if sql), "")
+
+
+def _runs(one: Any) -> bool:
+    """Return whether a greenlet is the one that is not suspended."""
+    return one is not None and bool(one) and not one.dead and one.gr_frame is None

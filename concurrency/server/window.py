@@ -1,0 +1,81 @@
+"""``Window``: a private socket through which a worker shows its greenlets.
+
+Served by a native thread, so it also answers while a greenlet blocks the hub. The socket is
+in the service's folder, which its user alone can enter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gevent.monkey import get_original
+
+from concurrency.observe.greenlets import look
+
+__all__ = ["PATTERN", "Window", "read"]
+
+#: The names of the sockets in a service's folder.
+PATTERN = "greenlets-*.sock"
+
+_LIMIT = 5.0  # seconds that either side waits for the other
+
+_socket: Any = get_original("socket", "socket")
+_start_new_thread = get_original("_thread", "start_new_thread")
+_get_ident = get_original("_thread", "get_ident")
+
+
+class Window:
+    """The socket of this process.
+
+    Args:
+        folder: the service's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / f"greenlets-{os.getpid()}.sock"
+        self._thread = _get_ident()
+        self._listener: Any = None
+
+    def open(self) -> None:
+        """Show the greenlets of this thread's hub to whoever connects.
+
+        Raises:
+            OSError: the folder is not there, or its path is too long for a socket.
+        """
+        self._listener = _socket(socket.AF_UNIX)
+        self._listener.bind(str(self._path))
+        self._listener.listen()
+        _start_new_thread(self._serve, ())
+
+    def close(self) -> None:
+        """Take the socket away."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _serve(self) -> None:
+        while True:
+            client, _ = self._listener.accept()
+            with client, contextlib.suppress(OSError):
+                client.settimeout(_LIMIT)
+                seen = [asdict(one) for one in look(self._thread)]
+                client.sendall(json.dumps(seen).encode())
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return what a worker shows.
+
+    Raises:
+        OSError: it has ended.
+    """
+    with _socket(socket.AF_UNIX) as client:
+        client.settimeout(_LIMIT)
+        client.connect(str(path))
+        data = b"".join(iter(lambda: client.recv(65536), b""))
+    found: list[dict[str, Any]] = json.loads(data)
+    return found
