@@ -26,8 +26,8 @@ _SLICE = 0.005
 
 # How long one may wait in a line that has become permanent: this many times the work of
 # one request, within these limits, in seconds.
-_PATIENCE_FACTOR = 10
-_LEAST_PATIENCE, _MOST_PATIENCE = 0.05, 0.08
+_PATIENCE_FACTOR = 6
+_LEAST_PATIENCE, _MOST_PATIENCE = 0.04, 0.06
 
 _REFUSAL = b"The server has more to do than it can. Try again in a moment.\n"
 
@@ -55,8 +55,8 @@ class Gate:
     """Let requests in to an application, in the order in which they came.
 
     A burst is let in as it is. When nobody has had a short wait for ``shed_after``
-    seconds, that is an overload: then who has waited for longer than ten requests take,
-    for 50 to 80 milliseconds, is answered 503 with ``Retry-After``, and the others are
+    seconds, that is an overload: then who has waited for longer than six requests take,
+    for 40 to 60 milliseconds, is answered 503 with ``Retry-After``, and the others are
     served about as fast as ever.
 
     Args:
@@ -87,7 +87,7 @@ class Gate:
         self._let_in = 0
         self._is_scheduled = False
         self._timer: Any = None
-        self._good_at = time.monotonic()
+        self._short_at = self._long_at = time.monotonic()
         self._is_overloaded = False
         # What the work of one request takes until it waits for the first time; seconds.
         self._cost = 0.0
@@ -181,8 +181,8 @@ class Gate:
     def _patience(self, waited: float, now: float) -> float:
         """Return how long the first in the line may have waited, in seconds.
 
-        One long wait is an accident; none that is short, for long, is an overload. It
-        ends when the wait is clearly shorter than what is then allowed.
+        One long wait is an accident; no short one, for long, is an overload. It ends
+        when there has been no long one for as long.
         """
         if self._shed_after is None:
             return math.inf
@@ -190,11 +190,14 @@ class Gate:
             enough = _MOST_PATIENCE
         else:
             enough = min(max(_PATIENCE_FACTOR * self._cost, _LEAST_PATIENCE), _MOST_PATIENCE)
-        if waited < enough / 2 or (waited < enough and not self._is_overloaded):
-            self._good_at = now
-            self._is_overloaded = False
-        elif now - self._good_at > self._shed_after:
-            self._is_overloaded = True
+        if waited < enough:
+            self._short_at = now
+        if waited > enough / 2:
+            self._long_at = now
+        last = self._long_at if self._is_overloaded else self._short_at
+        if now - last > self._shed_after:
+            self._is_overloaded = not self._is_overloaded
+            self._short_at = self._long_at = now
         return enough if self._is_overloaded else self._shed_after
 
     def _is_full(self) -> bool:

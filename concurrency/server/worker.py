@@ -7,6 +7,8 @@ which order they end. What happens to requests is the gate's, see ``gate.py``.
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -112,6 +114,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             self.drain.close_idle()
             self._wait(_LOOK)
         finish(self, self._connections)
+        seconds = time.monotonic() - (self.drain.begun or 0.0)
+        self.log.info("Worker has ended what it had begun in %.2f s (pid: %s)", seconds, self.pid)
 
     def _take_backlog(self, server: StreamServer) -> None:
         """Accept who has connected already: closing the listener would turn them away."""
@@ -141,14 +145,18 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def _has_begun(self, client: Any) -> bool:
         """Wait for the first byte of a client; return whether there is one."""
+        limit = self.cfg.keepalive or self.head_limit
         self.drain.is_idle(client, fresh=True)
         try:
-            wait_read(client.fileno(), timeout=self.cfg.keepalive or self.head_limit)
+            if isinstance(client, ssl.SSLSocket):
+                wait_read(client.fileno(), timeout=limit)
+                return True
+            client.settimeout(limit)
+            return bool(client.recv(1, socket.MSG_PEEK))
         except TimeoutError:
             return False
         finally:
             self.drain.is_busy(client)
-        return True
 
     def timeout_ctx(self) -> gevent.Timeout:
         """Limit the time in which the head of a request may arrive."""

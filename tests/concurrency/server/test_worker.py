@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
-import time
 
 import gevent
 import psycopg
@@ -36,9 +36,10 @@ def test_an_idle_keep_alive_client_does_not_hold_up_the_exit(start):
     server = start("--keep-alive", "30", "--graceful-timeout", "30")
     idle = server.connect()
     assert "Connection: keep-alive" in idle.get()[1]
-    begun = time.monotonic()
     assert server.terminate() == 0
-    assert time.monotonic() - begun < 1
+    # By the worker's own clock: how long Python takes to exit depends on who else is busy.
+    took = re.search(r"ended what it had begun in (\d+\.\d+) s", server.text())
+    assert float(took[1]) < 1
     assert idle.is_closed()
 
 

@@ -1,0 +1,192 @@
+"""The line in front of the application: its order, its limits, and who is turned away."""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from concurrency.server.drain import Drain
+from concurrency.server.gate import Gate
+
+
+class Asking:
+    """Requests through a gate, each in a greenlet of its own."""
+
+    def __init__(self, application, **options) -> None:
+        self.drain = Drain()
+        self.gate = Gate(application, self.drain, **options)
+        self.statuses: list[str] = []
+        self.headers: list[dict[str, str]] = []
+
+    def ask(self, path: str = "/") -> str:
+        """Send one request, read its answer, and return its status."""
+        seen = []
+
+        def start_response(status, headers, exc_info=None):
+            seen.append(status)
+            self.headers.append(dict(headers))
+
+        body = self.gate({"REQUEST_METHOD": "GET", "PATH_INFO": path}, start_response)
+        b"".join(body)
+        if hasattr(body, "close"):
+            body.close()
+        self.statuses.append(seen[0])
+        return seen[0]
+
+    def spawn(self, count: int, path: str = "/") -> list[gevent.Greenlet]:
+        return [gevent.spawn(self.ask, path) for _ in range(count)]
+
+
+def waiting_for(event: Event, order: list[str] | None = None):
+    """Return an application that waits for an event."""
+
+    def application(environ, start_response):
+        if order is not None:
+            order.append(environ["PATH_INFO"])
+        event.wait()
+        start_response("200 OK", [])
+        return [b"done"]
+
+    return application
+
+
+def burning(seconds: float):
+    """Return an application that uses the processor."""
+
+    def application(environ, start_response):
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+        start_response("200 OK", [])
+        return [b"done"]
+
+    return application
+
+
+def test_requests_in_flight_are_limited_and_the_others_come_in_order():
+    """Who is let in next is who came first."""
+    event, order = Event(), []
+    asking = Asking(waiting_for(event, order), limit=2)
+    for number in range(6):
+        asking.spawn(1, str(number))
+    gevent.sleep(0.01)
+    assert order == ["0", "1"]
+    assert len(asking.gate.in_flight()) == 2
+    assert asking.gate.waiting() == 4
+    event.set()
+    gevent.sleep(0.01)
+    assert order == ["0", "1", "2", "3", "4", "5"]
+    assert asking.statuses == ["200 OK"] * 6
+    assert not asking.gate.in_flight()
+
+
+def test_a_burst_is_served_to_its_end():
+    """Nobody is turned away because many come at once."""
+    asking = Asking(burning(0.002), shed_after=5.0)
+    gevent.joinall(asking.spawn(100))
+    assert asking.statuses == ["200 OK"] * 100
+
+
+@pytest.mark.slow
+def test_who_would_wait_too_long_is_answered_503_with_retry_after():
+    """When all places have been taken for long, and soon: the others are not held up."""
+    event = Event()
+    asking = Asking(waiting_for(event), limit=1, shed_after=0.2)
+    asking.spawn(1)
+    gevent.sleep(0.01)
+    # The line becomes permanent: somebody is always waiting.
+    gevent.joinall(asking.spawn(1))
+    late = asking.spawn(3)
+    begun = time.monotonic()
+    gevent.joinall(late)
+    assert asking.statuses == ["503 Service Unavailable"] * 4
+    assert asking.headers[-1]["Retry-After"] == "1"
+    assert asking.gate.shed == 4
+    assert time.monotonic() - begun < 0.15
+    event.set()
+    gevent.sleep(0.01)
+    assert asking.statuses[-1] == "200 OK"
+
+
+@pytest.mark.slow
+def test_twice_as_much_as_can_be_done_is_shed_and_the_rest_is_fast():
+    """The accepted wait no longer than the limit allows, however long the overload lasts."""
+    asking = Asking(burning(0.004), shed_after=0.1)
+    waits: list[float] = []
+
+    def ask() -> None:
+        begun = time.monotonic()
+        if asking.ask() == "200 OK":
+            waits.append(time.monotonic() - begun)
+
+    greenlets, begun = [], time.monotonic()
+    while len(greenlets) < 400:
+        # One each two milliseconds, also when the hub was late.
+        while len(greenlets) < (time.monotonic() - begun) / 0.002:
+            greenlets.append(gevent.spawn(ask))
+        gevent.sleep(0.001)
+    gevent.joinall(greenlets)
+    assert asking.gate.shed > 50
+    # Those of the first moment had not yet been taken for an overload.
+    later = sorted(waits[len(waits) // 2 :])
+    assert later[len(later) // 2] < 0.1
+
+
+def test_nobody_is_turned_away_when_that_is_off():
+    """`SHED_AFTER` None is for those whose clients would rather wait."""
+    asking = Asking(burning(0.002), shed_after=None)
+    gevent.joinall(asking.spawn(50))
+    assert asking.gate.shed == 0
+
+
+def test_a_client_that_leaves_the_line_holds_up_nobody():
+    """Its place is passed over, and its request is never begun."""
+    event, order = Event(), []
+    asking = Asking(waiting_for(event, order), limit=1)
+    first, gone, last = (asking.spawn(1, path)[0] for path in ("first", "gone", "last"))
+    gevent.sleep(0.01)
+    gone.kill()
+    event.set()
+    gevent.joinall([first, last])
+    assert order == ["first", "last"]
+
+
+def test_a_request_that_fails_gives_its_place_back():
+    """Whether the application raises before it answers or while it sends."""
+
+    def broken(environ, start_response):
+        if environ["PATH_INFO"] == "at once":
+            raise LookupError
+        start_response("200 OK", [])
+        return iter(lambda: 1 / 0, None)
+
+    asking = Asking(broken, limit=1)
+    with pytest.raises(LookupError):
+        asking.ask("at once")
+    body = asking.gate({"REQUEST_METHOD": "GET", "PATH_INFO": "later"}, lambda *args: None)
+    with pytest.raises(ZeroDivisionError):
+        b"".join(body)
+    body.close()
+    assert not asking.gate.in_flight()
+
+
+def test_a_file_stays_a_file_for_the_server():
+    """It can be sent by the kernel, and gives its place back at its end."""
+
+    class Wrapper:
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    asking = Asking(lambda environ, start_response: Wrapper())
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.file_wrapper": Wrapper}
+    body = asking.gate(environ, lambda *args: None)
+    assert isinstance(body, Wrapper)
+    assert len(asking.gate.in_flight()) == 1
+    body.close()
+    assert body.closed
+    assert not asking.gate.in_flight()
