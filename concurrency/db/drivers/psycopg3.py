@@ -67,8 +67,9 @@ class Connection(psycopg.Connection[Any]):
         try:
             wanted = next(gen)
             while True:
+                waiter = self._socket()
                 try:
-                    ready = self._socket().wait(wanted)
+                    ready = waiter.wait(wanted)
                 except BaseException:
                     self._stop_statement(gen, wanted)
                     raise
@@ -76,10 +77,18 @@ class Connection(psycopg.Connection[Any]):
         except StopIteration as stop:
             result: R = stop.value
             return result
+        except psycopg.Error:
+            # What a generator still wants to do at its end fails in the same way.
+            with contextlib.suppress(psycopg.Error, RuntimeError):
+                gen.close()
+            raise
 
     def _socket(self) -> SocketWaiter:
+        # Asked each time, and raises when there is none: libpq closes its socket by itself
+        # when the server has gone, and to watch a closed one would end the process.
+        fileno = self.pgconn.socket
         if self._waiter is None:
-            self._waiter = SocketWaiter(self.pgconn.socket)
+            self._waiter = SocketWaiter(fileno)
         return self._waiter
 
     def _stop_statement(self, gen: Generator[Any, Any, Any], wanted: int) -> None:
@@ -191,6 +200,8 @@ def _rest(gen: Generator[Any, Any, R], wanted: Any) -> Generator[Any, Any, R]:
     except StopIteration as stop:
         result: R = stop.value
         return result
+    finally:
+        gen.close()
 
 
 class Psycopg3:

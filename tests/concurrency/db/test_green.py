@@ -13,7 +13,7 @@ import greenlet
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from gevent.hub import get_hub
 
@@ -327,3 +327,40 @@ def test_a_pipeline_can_be_killed(pool, observer, work, target):
     assert observer.running("sleep") == 0
     assert query("SELECT 42") == 42
     assert query(target.session) == session
+
+
+# A server that goes away
+
+
+def cursor_on_the_server() -> None:
+    with transaction.atomic(), connection.chunked_cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(30)")
+        cursor.fetchone()
+
+
+WORK = [cursor_on_the_server]
+if is_psycopg3:
+    WORK += [pipeline_that_waits, pipeline_that_sleeps, executemany, get_without_end]
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_the_server_may_go_away_whatever_is_waited_for(pool, observer, work, target):
+    """An error: libpq closes its socket by itself, and to watch a closed one ends the process."""
+    pool(max_size=1)
+
+    def work_and_catch() -> str | None:
+        connection.ensure_connection()
+        try:
+            with connection.wrap_database_errors:
+                work()
+        except OperationalError as error:
+            return str(error)
+
+    lost = gevent.spawn(work_and_catch)
+    until(lambda: is_asleep(observer))
+    observer.terminate()
+    if work is pipeline_that_sleeps:  # and is not told
+        lost.kill(timeout=5)
+    else:
+        assert "server closed the connection" in lost.get(timeout=5) or "terminating" in lost.value
+    assert query("SELECT 42") == 42
