@@ -164,8 +164,8 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
 
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what two wrappers must have in common to share connections."""
-        names = ("NAME", "USER", "HOST", "PORT", "OPTIONS")
-        return tuple(self.settings_dict[name] for name in names)
+        given = self.settings_dict
+        return given["NAME"], given["USER"], given["HOST"], given["PORT"], given["OPTIONS"]
 
     def open_raw(self) -> Any:
         """Open a connection for the pool; only called on a pool's template."""
