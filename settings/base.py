@@ -72,9 +72,6 @@ LOGICAL_DATABASES = _own.pop("LOGICAL_DATABASES")
 # The one that Django takes when nobody says which; without it, that is an error.
 DEFAULT_DATABASE = _own.pop("DEFAULT_DATABASE", "default")
 DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE)
-CONCURRENCY: dict[str, Any] = {
-    "SHED_AFTER": environment.number("SHED_AFTER", 0.5) or None,
-}
 # Seconds that a page waits for other services; the one that greets everyone takes more.
 PAGE_DEADLINE = environment.number("PAGE_DEADLINE", 5.0)
 # Whether pages show when the calls behind them were made, and accounts that everybody knows are.
@@ -87,6 +84,7 @@ CONCURRENCY: dict[str, Any] = {
     "BIND": environment.text("BIND_HOST", default="127.0.0.1"),
     "PORT": PORT,
     "WORKERS": environment.integer("WEB_CONCURRENCY", 1, least=1),
+    "SHED_AFTER": environment.number("SHED_AFTER", 0.5) or None,
 }
 
 LANGUAGE_CODE = "en-us"
