@@ -106,7 +106,9 @@ class ConcurrencyMiddleware:
             return _gone() if watch.has_gone else _timed_out(error)
         finally:
             activity.reset(token)
-        if response.streaming and not response.is_async:
+        if getattr(response, "file_to_stream", None) is not None:
+            run_hooks(before_wait)  # the server sends the file by itself
+        elif response.streaming and not response.is_async:
             chunks = response.streaming_content
             response.streaming_content = _lending(
                 _until_gone(chunks, watch) if watch.enabled else chunks

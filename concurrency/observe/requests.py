@@ -96,7 +96,11 @@ def observed(request: Any, respond: Callable[[Any], Any]) -> Any:
         passing.status = response.status_code
         response[REQUEST_ID] = passing.request_id
         response[TRACEPARENT] = str(passing.trace)
-        if response.streaming and not response.is_async:
+        if getattr(response, "file_to_stream", None) is not None:
+            # The server sends the file by itself, without reading what would be chunks.
+            response._resource_closers.append(passing.end)
+            is_stream = True
+        elif response.streaming and not response.is_async:
             response.streaming_content = _Stream(response.streaming_content, passing)
             is_stream = True
     finally:

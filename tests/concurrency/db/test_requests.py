@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import gevent
 import gevent.pywsgi
 import pytest
@@ -10,7 +12,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.core.signals import request_finished
 from django.db import transaction
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory, override_settings
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -91,7 +93,13 @@ def stream_of_queries(request, binding):
     return StreamingHttpResponse(chunks())
 
 
+def file(request):
+    query()
+    return FileResponse(BytesIO(b"contents"))
+
+
 urlpatterns = [
+    path("file/", file),
     path("stream/<binding>/", stream_of_queries),
     path("told/", told),
     path("slow/", slow),
@@ -245,6 +253,20 @@ def test_a_stream_in_a_transaction_or_with_unread_rows_keeps_its_connection(begi
     call_command("migrate", verbosity=0)
     begin(f"/stream/{binding}/")
     assert statistics().in_use == 1
+
+
+def test_a_file_is_left_to_the_server(ask, pool, caplog):
+    """It can send one without reading it; the connection is lent, and the end is noticed."""
+    caplog.set_level("INFO", "concurrency.request")
+    environ = RequestFactory().get("/file/").environ
+    sent = []
+    environ["wsgi.file_wrapper"] = lambda file, size: sent.append(file) or file
+    WSGIHandler()(environ, lambda *_: None)
+    assert statistics().in_use == 0
+    assert sent[0].read() == b"contents"
+    assert not caplog.records
+    sent[0].close()
+    assert "GET /file/ 200" in caplog.text
 
 
 def test_a_session_tells_servers_what_is_left():
