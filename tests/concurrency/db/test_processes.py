@@ -191,13 +191,16 @@ print(number, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.parametrize(("name", "status"), [("file", 7), (":memory:", 8)])
-def test_a_child_opens_a_file_of_sqlite_itself(tmp_path, name, status):
-    """As SQLite demands; a database in memory was copied by the fork and is kept."""
+@pytest.mark.parametrize(
+    ("name", "patched", "status"),
+    [("file", "0", 7), ("file", "1", 7), (":memory:", "0", 8), (":memory:", "1", 7)],
+)
+def test_a_child_opens_sqlite_itself(tmp_path, name, patched, status):
+    """As SQLite demands; only Django's own connection to a database in memory is kept."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", FORK, name],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CONCURRENCY_PATCH": "0"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CONCURRENCY_PATCH": patched},
         capture_output=True,
         text=True,
         check=False,
