@@ -12,12 +12,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
 import pytest
 
 from deploy.cluster import free_port
 from tests.concurrency.server.served import Served, environment, run, write_project
-from tests.servers import named, until
+from tests.servers import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -275,13 +274,3 @@ def test_a_debugger_can_attach_from_here_alone(start):
         client.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         assert client.recv(100).startswith(b"Content-Length: ")
     assert server.get("/count/") == (200, b"1")
-
-
-@pytest.fixture
-def fresh_url(postgres_url):
-    """URL of a database without a table."""
-    name = f"fresh_{os.getpid()}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield named(postgres_url, name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
