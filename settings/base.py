@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from settings import databases, environment, service
+from settings import caches, databases, environment, service
 
 ROOT = environment.ROOT
 
@@ -74,6 +74,13 @@ DEFAULT_DATABASE = _own.pop("DEFAULT_DATABASE", "default")
 DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE)
 # Seconds that a page waits for other services; the one that greets everyone takes more.
 PAGE_DEADLINE = environment.number("PAGE_DEADLINE", 5.0)
+# Requests in a minute to an API, from one address or of one account; 0 for no limit.
+THROTTLE_ANONYMOUS = environment.integer("THROTTLE_ANONYMOUS", 300)
+THROTTLE_ACCOUNT = environment.integer("THROTTLE_ACCOUNT", 1200)
+# How many proxies in front add the address that they see to X-Forwarded-For.
+TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 0)
+# Where requests are counted.
+CACHES = {"default": caches.from_url(environment.text("CACHE_URL", default=""))}
 # Whether pages show when the calls behind them were made, and accounts that everybody knows are.
 DEVELOPMENT = False
 

@@ -20,7 +20,7 @@ DATA_COMMANDS: Final = frozenset(
     {
         *("changepassword", "createsuperuser", "dumpdata", "flush", "inspectdb", "loaddata"),
         *("makemigrations", "migrate", "optimizemigration", "showmigrations", "sqlmigrate"),
-        *("seed_account", "seed_people"),
+        *("drf_create_token", "seed_account", "seed_people"),
     }
 )
 OPTION: Final = "--service"

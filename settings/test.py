@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     *INSTALLED_APPS,
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "rest_framework.authtoken",
     "example_site.apps.person",
     "example_site.apps.greet",
     "example_site.apps.translate",

@@ -23,7 +23,7 @@ from tests.fleet import Fleet, manage, new_database
 from tests.mariadb import MariaDB
 
 MAP = {"person": "users", "auth": "users", "contenttypes": "users", "greet": "greetings"}
-MAP |= {"translate": "greetings", "tweets": "tweets"}
+MAP |= {"translate": "greetings", "tweets": "tweets", "authtoken": "users"}
 EVERY: dict[str, dict[str, str]] = {"default": {}, "users": {}, "greetings": {}, "tweets": {}}
 
 

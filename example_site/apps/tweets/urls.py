@@ -1,9 +1,18 @@
-"""URLs of the tweets, below ``/tweet/``."""
+"""URLs of the tweets, below ``/tweet/``. Those of single ones end without a slash."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
+
+from example_site.apps.tweets.views import TimelineView, TweetViewSet
 
 app_name = "tweets"
 
-urlpatterns: list[Any] = []
+ALL = {"get": "list", "post": "create"}
+ONE = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+
+urlpatterns = [
+    path("", TweetViewSet.as_view(ALL), name="tweets"),
+    path("timeline/", TimelineView.as_view(), name="timeline"),
+    path("<int:pk>", TweetViewSet.as_view(ONE), name="tweet"),
+]

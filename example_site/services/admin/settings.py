@@ -10,6 +10,7 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "rest_framework.authtoken",
     "example_site.pages",
     "example_site.apps.person",
     "example_site.apps.greet",

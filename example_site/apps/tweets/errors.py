@@ -1,0 +1,17 @@
+"""How the API of tweets says what went wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework.exceptions import NotFound
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+__all__ = ["explain"]
+
+
+def explain(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer an error of a view; what is not there is "Not found." whatever it was."""
+    return exception_handler(NotFound() if isinstance(error, Http404) else error, context)
