@@ -7,18 +7,24 @@ but have not. Knows neither gunicorn nor requests.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import select
 import socket
+import ssl
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import gevent
 from gevent.monkey import get_original
 
 __all__ = ["TO_CANCEL", "Drain"]
 
 _Socket = get_original("socket", "socket")
+_poll = get_original("select", "poll")
 
 #: Left of the graceful timeout to cancel what did not end by itself, in seconds: when it
 #: has passed, gunicorn's arbiter kills the worker.
@@ -42,9 +48,10 @@ class Drain:
         self.begun: float | None = None
         self.delay = 0.0
         self.then: Callable[[], None] = lambda: None
-        # By socket, the longest idle first: from when on it may be closed. Weak, because
+        # By socket, the longest idle first: from when on it may be closed, and which
+        # greenlet reads from it. Weak, because
         # gunicorn's own worker does not tell when a connection ends.
-        self._idle: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+        self._idle: WeakKeyDictionary[Any, tuple[float, weakref.ref[Any]]] = WeakKeyDictionary()
 
     def begin(self) -> None:
         """Begin the end, if it has not begun. Safe in a signal handler."""
@@ -58,13 +65,14 @@ class Drain:
         return begun + graceful_timeout - TO_CANCEL - time.monotonic()
 
     def is_idle(self, sock: Any, *, fresh: bool = False) -> None:
-        """Take note of a client that may send a request now.
+        """Take note of a client that may send a request now, to the greenlet that calls this.
 
         Args:
             sock: its socket.
             fresh: whether it has never sent one.
         """
-        self._idle[sock] = time.monotonic() + _FRESH if fresh else 0.0
+        since = time.monotonic() + _FRESH if fresh else 0.0
+        self._idle[sock] = since, weakref.ref(gevent.getcurrent())
 
     def is_busy(self, sock: Any) -> None:
         """Take note of a client that has sent something, or has left."""
@@ -77,20 +85,33 @@ class Drain:
         request that came in the last moment is answered.
         """
         now = time.monotonic()
-        for sock, since in list(self._idle.items()):
+        for sock, (since, reader) in list(self._idle.items()):
             if since <= now:
-                self._close(sock)
+                self._close(sock, reader())
 
     def close_longest_idle(self) -> None:
         """Close the connection that has been idle for the longest time, to make room."""
-        for sock, since in list(self._idle.items()):
+        for sock, (since, reader) in list(self._idle.items()):
             if since == 0.0:
-                self._close(sock)
+                self._close(sock, reader())
                 return
 
-    def _close(self, sock: Any) -> None:
+    def _close(self, sock: Any, reader: Any) -> None:
         self.is_busy(sock)
+        if isinstance(sock, ssl.SSLSocket):
+            # An end in the middle of TLS would be an error to it, of which it tells the client.
+            if isinstance(reader, gevent.Greenlet) and not _is_readable(sock):
+                gone = ConnectionResetError(errno.ECONNRESET, "closed because it was idle")
+                reader.kill(gone, block=False)
+            return
         # It may have been closed by the other end. gevent's own shutdown would interrupt
         # the reader before it has read what has arrived.
         with contextlib.suppress(OSError), _Socket(fileno=os.dup(sock.fileno())) as native:
             native.shutdown(socket.SHUT_RD)
+
+
+def _is_readable(sock: Any) -> bool:
+    """Return whether something has arrived on a socket."""
+    poll = _poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -10,7 +10,6 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,16 +18,15 @@ import gevent
 from gevent.event import Event
 from gevent.hub import get_hub
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from gevent.socket import wait_read
 from gunicorn.http import wsgi
-from gunicorn.http.unreader import SocketUnreader
 from gunicorn.sock import ssl_context
 from gunicorn.workers import ggevent
 
 from concurrency.server.drain import Drain
 from concurrency.server.preparing import finish, prepare
 from concurrency.server.response import Response
+from concurrency.server.sockets import Address, Server, Unreader
 
 __all__ = ["GeventWorker"]
 
@@ -86,21 +84,22 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         self._change.clear()
         self._change.wait(seconds)
 
-    def _serve(self, listener: Any) -> StreamServer:
+    def _serve(self, listener: Any) -> Server:
         listener.setblocking(True)
         tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
-        server = StreamServer(
+        server = Server(
             listener,
-            handle=partial(self.handle, _Address(listener.getsockname())),
+            handle=partial(self.handle, Address(listener.getsockname())),
             spawn=self._connections,
             **tls,
         )
+        server.drain, server.handshake_limit = self.drain, self.head_limit
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()
         return server
 
-    def _end(self, servers: list[StreamServer]) -> None:
+    def _end(self, servers: list[Server]) -> None:
         """End in order: delay, listeners, idle connections, requests, spawned greenlets."""
         if self.drain.begun is not None:
             open_until = self.drain.begun + self.drain.delay
@@ -117,7 +116,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         seconds = time.monotonic() - (self.drain.begun or 0.0)
         self.log.info("Worker has ended what it had begun in %.2f s (pid: %s)", seconds, self.pid)
 
-    def _take_backlog(self, server: StreamServer) -> None:
+    def _take_backlog(self, server: Server) -> None:
         """Accept who has connected already: closing the listener would turn them away."""
         server.stop_accepting()
         for _ in range(self.cfg.backlog):
@@ -166,7 +165,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request on HTTP/1, and wait for the next."""
         sock.settimeout(self.stall_limit)
-        req.unreader.__class__ = _Unreader
+        req.unreader.__class__ = Unreader
         req.unreader.give_up = req.force_close
         try:
             self._answer(listener_name, req, sock, addr)
@@ -240,26 +239,3 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             raise StopIteration
         unreader.unread(data)
         sock.settimeout(self.stall_limit)
-
-
-class _Address:
-    """Where a listener listens; it has to be known after the listener was closed."""
-
-    def __init__(self, name: Any) -> None:
-        self._name = name
-
-    def getsockname(self) -> Any:
-        return self._name
-
-
-class _Unreader(SocketUnreader):  # type: ignore[misc]
-    """Reads from a client, and takes one that stalls for one that has left."""
-
-    give_up: Callable[[], None]
-
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        try:
-            return bytes(super().chunk(size_hint))
-        except TimeoutError:
-            self.give_up()
-            return b""

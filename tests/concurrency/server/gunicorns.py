@@ -110,6 +110,9 @@ def stream(request, seconds):
         yield "last"
     return StreamingHttpResponse(chunks())
 
+def big(request):
+    return HttpResponse(b"x" * 30_000_000)
+
 def chain(request, length):
     if length == "1":
         return HttpResponse("the end")
@@ -123,6 +126,7 @@ def children(request, seconds):
 
 urlpatterns = [
     path("gather/<seconds>/", children),
+    path("big/", big),
     path("chain/<length>/", chain),
     path("", plain),
     path("sleep/<seconds>/", sleep),

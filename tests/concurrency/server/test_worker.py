@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import ssl
+import subprocess
 
 import gevent
 import psycopg
@@ -130,6 +133,54 @@ def test_a_body_that_stalls_ends_its_request(start):
     slow.send("/take/", "Content-Length: 100", method="POST", body=b"half")
     assert slow.receive()[2] == b"4"
     assert slow.is_closed()
+
+
+def test_a_client_that_reads_nothing_is_left(start):
+    """Its answer is given up, and it does not hold up the end."""
+    server = start("--keep-alive", "30")
+    client = server.connect()
+    client.send("/big/")
+    client.socket.recv(1)
+    assert server.terminate() == 0
+    assert "cut off" not in server.text()
+
+
+def test_a_killed_worker_loses_what_it_worked_on_and_is_replaced(start):
+    """Clients of SIGKILL see the end of their connections, the next is served by another."""
+    server = start()
+    pid = int(server.get()[2])
+    client = server.connect()
+    client.send("/block/20/")
+    server.wait_for("hub is blocked")
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises((EOFError, ConnectionError)):
+        client.receive()
+    assert int(server.get()[2]) != pid
+
+
+@pytest.mark.openssl
+def test_idle_clients_on_tls_do_not_hold_up_the_exit(start, tmp_path):
+    """Nor do those that never shake hands; who has a request in flight gets his answer."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x"]
+    subprocess.run(
+        [*command, "-keyout", "key", "-out", "certificate"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    server = start("--certfile", "certificate", "--keyfile", "key", "--keep-alive", "30")
+    idle, busy, silent = (server.connect() for _ in range(3))
+    for client in (idle, busy):
+        context = ssl.create_default_context(cafile=str(tmp_path / "certificate"))
+        client.socket = context.wrap_socket(client.socket, server_hostname="x")
+        assert client.get()[0] == 200
+    busy.send("/block/0.7/")
+    server.wait_for("hub is blocked")
+    server.signal(signal.SIGTERM)
+    assert busy.receive()[0] == 200
+    assert idle.is_closed()
+    assert silent.is_closed()
+    assert server.process.wait(timeout=5) == 0
 
 
 @pytest.mark.parametrize(
