@@ -1,9 +1,11 @@
-"""What browsers ask every service for without being told."""
+"""What every service answers to whatever else it is asked for; to be included last."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import path, re_path
+
+from example_site.pages.errors import page_not_found
 
 __all__ = ["urlpatterns"]
 
@@ -13,4 +15,9 @@ def no_icon(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204, headers={"Cache-Control": "public, max-age=86400"})
 
 
-urlpatterns = [path("favicon.ico", no_icon)]
+urlpatterns = [
+    path("favicon.ico", no_icon),
+    # With DEBUG as well, where Django would show its insides. Addresses without a slash at
+    # their end are left to Django, which adds it.
+    re_path(r"^(?:.*/)?$", page_not_found),
+]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.test import Client, override_settings
 
 from tests.fleet import manage
 from tests.settings.test_service import NAMES
@@ -41,6 +42,19 @@ def test_no_migration_is_missing() -> None:
     """The models are as the migrations make them."""
     answer = manage("makemigrations", "--check", environment={"DATABASE_URL": "sqlite://:memory:"})
     assert "No changes detected" in answer.stdout
+
+
+@pytest.mark.parametrize("name", ["user", "welcome", "frontend"])
+def test_a_developer_gets_sentences_too(name: str) -> None:
+    """With DEBUG on, an address that there is not is a sentence still; a slash is still added."""
+    with override_settings(DEBUG=True, ROOT_URLCONF=f"example_site.services.{name}.urls"):
+        answer = Client().get("/nowhere/at/all/")
+        assert (answer.status_code, answer.content) == (
+            404,
+            b"There is nothing at /nowhere/at/all/.\n",
+        )
+        assert Client().get("/nowhere").headers["Location"] == "/nowhere/"
+        assert Client().get("/favicon.ico").status_code == 204
 
 
 @pytest.fixture
