@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import gevent
@@ -21,6 +22,10 @@ def held(pool):
     def start():
         pool(max_size=1, timeout=0.02)
         begun, end = Event(), Event()
+        while not connection.connection:  # which may take longer than the timeout
+            with contextlib.suppress(PoolTimeout):
+                query()
+        connection.close()
 
         def hold():
             activity.set("GET /report/")
