@@ -169,9 +169,10 @@ class Worker(Executor):
         getattr(loop, "lends_when_idle", Worker.lend)(self)
 
     def lend(self) -> None:
-        """Have the greenlet lend its idle connections while it waits."""
-        self._must_lend = True
-        self._wake()
+        """Have the greenlet lend its idle connections, if it waits."""
+        if self._waiter is not None:
+            self._must_lend = True
+            self._wake()
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
