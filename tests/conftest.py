@@ -28,6 +28,7 @@ _NEEDED = {
     "redis": "redis-server",
     "browser": "chromium",
     "mariadb": "mariadbd",
+    "nginx": "nginx",
     "openssl": "openssl",
 }
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from concurrency.deadlines import deadline
 from concurrency.server.options import ServeOptions
 
 __all__ = ["BodyLimit", "wrap"]
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_LINGER = 5.0  # seconds in which the rest of a body that was refused is read
 
 _OF_PROXIES = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
@@ -60,7 +64,7 @@ class _Counted:
 
 
 class BodyLimit:
-    """Answers 413 to a body that is larger than a limit, without reading it.
+    """Answers 413 to a body that is larger than a limit, without keeping any of it.
 
     Args:
         application: what is limited.
@@ -77,7 +81,7 @@ class BodyLimit:
         """Serve one request."""
         length = environ.get("CONTENT_LENGTH") or ""
         if length.isdecimal() and int(length) > self._limit:
-            return _refuse(start_response)
+            return _refuse(environ["wsgi.input"], start_response)
         if length:
             return self._application(environ, start_response)
         return self._counting(environ, start_response)
@@ -86,7 +90,8 @@ class BodyLimit:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Serve a request whose body has no length; what is said of one too long is replaced."""
-        environ["wsgi.input"] = body = _Counted(environ["wsgi.input"], self._limit)
+        everything = environ["wsgi.input"]
+        environ["wsgi.input"] = body = _Counted(everything, self._limit)
 
         def start(*args: Any) -> Any:
             return None if body.too_large else start_response(*args)
@@ -94,24 +99,29 @@ class BodyLimit:
         try:
             chunks = self._application(environ, start)
         except BodyTooLarge:
-            return _refuse(start_response)
+            return _refuse(everything, start_response)
         if not body.too_large:
             return chunks
         close = getattr(chunks, "close", None)
         if close is not None:
             close()
-        return _refuse(start_response)
+        return _refuse(everything, start_response)
 
 
-def _refuse(start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _refuse(body: Any, start_response: Callable[..., Any]) -> Iterator[bytes]:
     headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(_TOO_LARGE)))]
-    # What is left of the body is not waited for. gunicorn gives a method of its response.
+    # gunicorn gives a method of its response, the gate a function that knows it.
     response = getattr(start_response, "__self__", start_response)
     force_close = getattr(response, "force_close", None)
     if force_close is not None:
         force_close()
     start_response("413 Content Too Large", headers)
-    return [_TOO_LARGE]
+    yield _TOO_LARGE
+    # To close with bytes unread is to reset the connection, and the client, which is
+    # still sending, would never see the answer.
+    with suppress(OSError), deadline(_LINGER):
+        while body.read(65536):
+            pass
 
 
 class Forwarded:
