@@ -38,6 +38,7 @@ lint: install
 
 bench: install
 	@$(PYTHON) -m bench.fanout
+	@$(PYTHON) -m bench.serving
 	@$(PYTHON) -m bench $(ARGS)
 
 # Ten minutes, and a million numbers for each driver.

@@ -60,6 +60,7 @@ class Server:
             self.port = listener.getsockname()[1]
             command = [sys.executable, "-m", "gunicorn", "--worker-class", worker]
             command += ["--config", _CONFIGURATION[worker], "--keep-alive", "30"]
+            command += ["--graceful-timeout", "8"]
             command += ["--bind", f"fd://{listener.fileno()}", "--log-level", "critical"]
             self.process = subprocess.Popen(  # noqa: S603 - our own server
                 [*command, "bench.minimal:application"],

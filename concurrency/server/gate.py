@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from gevent import getcurrent
 from gevent.hub import Waiter, get_hub
 
+from concurrency.observe.ids import REQUEST_ID, request_id
 from concurrency.server.drain import Drain
 
 __all__ = ["Gate", "InFlight"]
@@ -264,6 +265,7 @@ def _refuse(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
         ("Content-Length", str(len(_REFUSAL))),
         ("Retry-After", "1"),
         ("Cache-Control", "no-store"),
+        (REQUEST_ID, request_id(environ.get("HTTP_X_REQUEST_ID"))),
     ]
     start_response("503 Service Unavailable", headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [_REFUSAL]

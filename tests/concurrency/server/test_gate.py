@@ -104,6 +104,7 @@ def test_who_would_wait_too_long_is_answered_503_with_retry_after():
     gevent.joinall(late)
     assert asking.statuses == ["503 Service Unavailable"] * 4
     assert asking.headers[-1]["Retry-After"] == "1"
+    assert asking.headers[-1]["X-Request-ID"]
     assert asking.gate.shed == 4
     assert time.monotonic() - begun < 0.15
     event.set()

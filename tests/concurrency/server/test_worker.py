@@ -135,6 +135,14 @@ def test_a_body_that_stalls_ends_its_request(start):
     assert slow.is_closed()
 
 
+def test_idle_connections_are_closed_after_keepalive(start):
+    """A client that sends no further request sees a clean end."""
+    server = start("--keep-alive", "1")
+    client = server.connect()
+    assert client.get()[0] == 200
+    assert client.is_closed()
+
+
 def test_a_client_that_reads_nothing_is_left(start):
     """Its answer is given up, and it does not hold up the end."""
     server = start("--keep-alive", "30")
