@@ -144,6 +144,11 @@ def server() -> Iterator[gevent.pywsgi.WSGIServer]:
         made.stop(timeout=1)
 
 
+def is_whole() -> bool:
+    """Return whether every slot of the pool is free."""
+    return statistics().in_use + statistics().discarding + statistics().connecting == 0
+
+
 def ask(server: Any, url: str, **headers: str) -> socket.socket:
     """Send a request and return the socket on which the answer will come."""
     client = socket.create_connection(("127.0.0.1", server.server_port))
@@ -181,10 +186,10 @@ def test_a_hundred_requests_that_are_killed_in_a_statement(pool, target, observe
         else:
             assert {answer(client).split()[1] for client in clients} == {"504"}
         start = time.monotonic()
-        until(lambda: observer.running() == 0 and statistics().idle == crowd, "stopped")
+        until(lambda: observer.running() == 0 and is_whole(), "stopped")
         assert time.monotonic() - start < 1
     assert observer.in_transaction() == 0
-    assert observer.sessions() == crowd
+    assert observer.sessions() <= crowd
     assert answer(ask(server, "/quick/")).splitlines()[0] == "HTTP/1.1 200 OK"
     assert query("SELECT count(*) FROM scratch") == 0
     for client in clients:
