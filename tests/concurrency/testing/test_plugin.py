@@ -57,7 +57,17 @@ def project(tmp_path, postgres_url):
     def run(tests: str, *options: str, code: int = 0, url: str = postgres_url) -> str:
         (tmp_path / "test_it.py").write_text(tests)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *options],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:randomly",
+                "-p",
+                "no:asyncio",
+                *options,
+            ],
             cwd=tmp_path,
             env={
                 **os.environ,
