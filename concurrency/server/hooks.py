@@ -62,7 +62,7 @@ def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None
 def pre_exec(server: Any) -> None:
     """Pass the ops port on to the arbiter that SIGUSR2 starts."""
     if _service is not None:
-        _service.pass_on(server.cfg.env_orig)
+        _service.pass_on(server)
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from concurrency.observe import metrics
@@ -100,10 +101,14 @@ class Service:
         if self._keeper is not None:
             self._keeper.forget()
 
-    def pass_on(self, environ: dict[str, str]) -> None:
+    def pass_on(self, server: Any) -> None:
         """Let the arbiter that is about to be executed by SIGUSR2 have the ops port."""
         if self._keeper is not None:
-            self._keeper.pass_on(environ)
+            self._keeper.pass_on(server.cfg.env_orig)
+        if Path(sys.argv[0]).name == "__main__.py":
+            # Started as `python -m gunicorn`; as a script it would import its own `http`
+            # in place of Python's.
+            server.START_CTX["args"] = [sys.executable, "-m", "gunicorn", *sys.argv[1:]]
 
     def end(self) -> None:
         """End the ops process and remove the folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -256,6 +257,29 @@ def test_a_reload_takes_the_probes_along(start):
     until(finding, "the new check fails")
     until(lambda: not alive(before), "the old process is gone")
     assert server.ends() == 0
+
+
+def test_an_upgrade_keeps_both_ports(start):
+    """SIGUSR2 starts a new arbiter beside the old one, and both ports answer all the time."""
+    server = start().is_ready()
+    old = server.process.pid
+    server.process.send_signal(signal.SIGUSR2)
+
+    def arbiters():
+        assert server.status("/alive") == 200
+        found = re.findall(r"\[(\d+)\] \[INFO\] Starting gunicorn", server.text)
+        return [int(pid) for pid in found if alive(int(pid))]
+
+    until(lambda: len(arbiters()) == 2, "there are two", 20)
+    (new,) = set(arbiters()) - {old}
+    try:
+        until(lambda: server.text.count("Booting worker") == 2, "both have a worker", 20)
+        assert server.ends() == 0
+        until(lambda: arbiters() == [new], "the old one is gone")
+        assert server.is_ready().get("/")[0] == 200
+    finally:
+        os.kill(new, signal.SIGTERM)
+        until(lambda: not alive(new), "the new one ends")
 
 
 def test_a_taken_ops_port_is_said(start):
