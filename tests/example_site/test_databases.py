@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +79,16 @@ def test_a_service_that_lacks_a_database() -> None:
     """An app whose database its service has not is an error."""
     lacking = {name: config for name, config in EVERY.items() if name != "tweets"}
     assert found(lacking) == ["example_site.E003"]
+
+
+def test_the_checks_are_documented() -> None:
+    """Each check has a line in the docs, and the docs have no other."""
+    root = Path(__file__).resolve().parents[2]
+    pattern = r"example_site\.E\d+"
+    code = (root / "example_site/databases/checks.py").read_text()
+    docs = (root / "docs/services.md").read_text()
+    ids = set(re.findall(rf'id="({pattern})"', code))
+    assert set(re.findall(pattern, docs)) == ids
 
 
 @pytest.fixture
