@@ -18,7 +18,8 @@ import pytest
 from concurrency import map_each
 from tests.concurrency.db.conftest import query, until
 
-pytestmark = pytest.mark.slow
+# Each starts several interpreters.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -160,7 +161,7 @@ def parents_sessions(folder: Path) -> set[int]:
 def test_multiprocessing_in_an_unpatched_command(folder):
     """Children of a parent that is inside a transaction have their own, and leave its alone."""
     process = start(folder, "manage.py", "crunch", CONCURRENCY_UNPATCHED_COMMANDS="crunch")
-    assert process.wait(15) == 0, printed(folder)
+    assert process.wait(30) == 0, printed(folder)
     is_patched, parent_is_well, own, found = ast.literal_eval(printed(folder))
     assert not is_patched
     assert parent_is_well
@@ -228,7 +229,7 @@ def test_workers_of_a_preloaded_gunicorn(folder, observer):
     (folder / "gunicorn.conf.py").write_text("import concurrency.patch\n")
     options = ["--preload", "-w", "2", "-k", "gevent", "-b", "127.0.0.1:0", "--no-control-socket"]
     with running(folder, "-m", "gunicorn", *options, "app.web:application"):
-        until(lambda: printed(folder).count("Booting worker") == 2, "two workers", 15)
+        until(lambda: printed(folder).count("Booting worker") == 2, "two workers", 30)
         port = re.search(r"Listening at: http://127.0.0.1:(\d+)", printed(folder))[1]
         found: list[tuple[int, int, bool]] = []
 
@@ -236,7 +237,7 @@ def test_workers_of_a_preloaded_gunicorn(folder, observer):
             found.extend(map_each(lambda number: get(port, number), range(20), limit=20))
             return len({pid for pid, _, _ in found}) == 2
 
-        until(both_have_answered, "both workers have answered", 15)
+        until(both_have_answered, "both workers have answered", 30)
         assert all(is_right for _, _, is_right in found)
         sessions = [{session for pid, session, _ in found if pid == each} for each, *_ in found]
         assert all(one == other or not one & other for one in sessions for other in sessions)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.servers import Sessions, named, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "clients-that-go"
