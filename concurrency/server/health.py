@@ -87,6 +87,12 @@ class Examiner:
                 return {"examination": f"no answer for {time.monotonic() - self._asked:.0f} s"}
             return self._parts
 
+    def close(self) -> None:
+        """Let the thread end, unless it is stuck; nothing is examined any more."""
+        with self._changed:
+            self._thread = None
+            self._changed.notify_all()
+
     def _ask(self) -> None:
         """Wake the thread up; one that is stuck is left alone, and replaced ever more rarely."""
         now = time.monotonic()
@@ -136,6 +142,10 @@ class Health:
     def warm_up(self) -> None:
         """Examine for the first time, which loads the application; nobody waits for it."""
         threading.Thread(target=self._examiner.latest, daemon=True).start()
+
+    def close(self) -> None:
+        """Examine nothing any more."""
+        self._examiner.close()
 
     def startup(self) -> Finding:
         """Has the port been opened, and has a worker loaded the application?"""

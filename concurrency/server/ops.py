@@ -130,6 +130,7 @@ def main() -> None:
     watch = _Watch(options, board, health, plan["announce"]) if options.webhook_url else None
     channel.recv(1)
     listener.close()
+    health.close()
     if watch is not None:
         watch.end()
     # Not by returning: a thread that examines a frozen database would be waited for.
