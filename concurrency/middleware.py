@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 
+from concurrency.aio import is_installed, iterate
 from concurrency.conf import conf
 from concurrency.context import activity, before_wait, run_hooks
 from concurrency.deadlines import deadline
@@ -108,7 +109,10 @@ class ConcurrencyMiddleware:
             activity.reset(token)
         if getattr(response, "file_to_stream", None) is not None:
             run_hooks(before_wait)  # the server sends the file by itself
-        elif response.streaming and not response.is_async:
+        elif response.streaming and (not response.is_async or is_installed()):
+            if response.is_async:
+                # Django would read all of it before it sends the first piece.
+                response.streaming_content = iterate(response.streaming_content)
             chunks = response.streaming_content
             response.streaming_content = _lending(
                 _until_gone(chunks, watch) if watch.enabled else chunks

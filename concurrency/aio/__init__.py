@@ -1,13 +1,14 @@
 """asyncio inside greenlets: coroutines run while other greenlets do.
 
 ``concurrency.patch`` switches it on: asyncio's own functions, asynchronous views and
-asgiref's ``async_to_sync`` and ``sync_to_async`` work in any greenlet. ``run`` and
-``SharedLoop`` are for those who want it explicit.
+asgiref's ``async_to_sync`` and ``sync_to_async`` work in any greenlet. ``run``,
+``SharedLoop`` and ``iterate`` are for those who want it explicit.
 """
 
 from __future__ import annotations
 
 from concurrency.aio.bridge import install, is_installed
 from concurrency.aio.running import SharedLoop, run
+from concurrency.aio.streams import iterate
 
-__all__ = ["SharedLoop", "install", "is_installed", "run"]
+__all__ = ["SharedLoop", "install", "is_installed", "iterate", "run"]

@@ -125,6 +125,8 @@ class Worker(Executor):
         self._waiter: Any = None
         self._is_over = False
         self._must_lend = False
+        #: Whether it takes calls between the futures that it waits for.
+        self.stays_open = False
         self._task: asyncio.Task[Any] | None = None
         self._is_cancelled = False
 
@@ -146,7 +148,7 @@ class Worker(Executor):
         if gevent.getcurrent() is self._greenlet:
             raise RuntimeError("You cannot submit onto CurrentThreadExecutor from its own thread")
         worker: Worker | None = self
-        while worker is not None and worker._is_over:
+        while worker is not None and worker._is_over and not worker.stays_open:
             worker = worker._outer
         if worker is None:
             raise RuntimeError("CurrentThreadExecutor already quit or is broken")
@@ -187,7 +189,7 @@ class Worker(Executor):
     # In the greenlet that waits
 
     def run_until_future(self, future: Future[Any]) -> None:
-        """Run calls until a future is done.
+        """Run calls until a future is done; again and again, if one wants.
 
         Raises:
             BaseException: what was thrown into this greenlet meanwhile; the coroutine
@@ -195,6 +197,7 @@ class Worker(Executor):
         """
         if gevent.getcurrent() is not self._greenlet:
             raise RuntimeError("You cannot run CurrentThreadExecutor from a different thread")
+        self._is_over = False
         future.add_done_callback(self._over)
         interruption: BaseException | None = None
         patience = _CANCEL_AGAIN

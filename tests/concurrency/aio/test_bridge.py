@@ -319,22 +319,18 @@ class TestTestCase(TestCase):
 
 def test_idle_connections_are_lent_while_a_coroutine_waits():
     """Who waits for a coroutine that waits for something else holds no connection."""
-    seen = []
+    waiting = asyncio.Event()
 
-    async def main() -> None:
+    async def main() -> int:
         await sync_to_async(query)()
-        await asyncio.sleep(0.02)
+        waiting.loop = asyncio.get_running_loop()
+        await waiting.wait()
+        return await sync_to_async(query)("SELECT 42")
 
-    def look() -> None:
-        query()
-        greenlet = spawn(async_to_sync(main))
-        gevent.sleep(0.01)
-        connection.close()
-        seen.append(in_use())
-        joinall([greenlet])
-
-    gevent.spawn(look).get()
-    assert seen == [0]
+    greenlet = spawn(async_to_sync(main))
+    until(lambda: hasattr(waiting, "loop") and in_use() == 0)
+    waiting.loop.call_soon_threadsafe(waiting.set)
+    assert joinall([greenlet]) == [42]
 
 
 def test_context_crosses_in_both_directions():

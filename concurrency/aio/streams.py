@@ -1,0 +1,111 @@
+"""Reads an asynchronous iterator from a greenlet, one item at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterator
+from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
+
+import asgiref.sync
+import gevent
+
+from concurrency.aio import runner
+from concurrency.aio.loop import HubLoop
+from concurrency.aio.worker import Worker
+
+T = TypeVar("T")
+
+_sync: Any = asgiref.sync
+
+
+def iterate(source: AsyncIterable[T]) -> Iterator[T]:
+    """Yield what an asynchronous iterator gives, each item when it is asked for.
+
+    It runs in one task from its beginning to its end. ``sync_to_async`` code in it runs
+    in this greenlet, while it waits for an item. When this iterator is closed early the
+    task is cancelled, and its clean-up is waited for.
+
+    Raises:
+        BaseException: what the iterator raised, or was thrown into this greenlet.
+    """
+    worker, loop = Worker(), HubLoop()
+    worker.stays_open = True
+    reader = _Reader(source)
+    context = copy_context()
+    context.run(setattr, _sync.AsyncToSync.executors, "current", worker)
+    started = partial(_sync._restore_context, context)
+    ended: Future[None] = Future()
+    loop.call_soon(lambda: loop.create_task(worker.watch(reader.read(started))))
+    gevent.spawn(_serve, loop, ended)
+    try:
+        while True:
+            answer = reader.ask(loop)
+            worker.run_until_future(answer)
+            if answer.result() is _END:
+                return
+            yield cast("T", answer.result())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        worker.run_until_future(ended)
+        worker.stays_open = False
+
+
+_END = object()
+
+
+class _Reader(Generic[T]):
+    """Reads one item for each time that it is asked."""
+
+    def __init__(self, source: AsyncIterable[T]) -> None:
+        self._source = source
+        self._asked = asyncio.Event()
+        self._answer: Future[Any] = Future()
+
+    def ask(self, loop: asyncio.AbstractEventLoop) -> Future[Any]:
+        """Ask for the next item; called in the greenlet that waits for it."""
+        self._answer = Future()
+        loop.call_soon_threadsafe(self._asked.set)
+        return self._answer
+
+    async def read(self, started: Any) -> None:
+        """Read the iterator; the one task."""
+        started()
+        outcome: Callable[[], None] = partial(self._tell, _END)
+        try:
+            await self._was_asked()
+            async for item in self._source:
+                self._tell(item)
+                await self._was_asked()
+        except BaseException as error:  # noqa: BLE001 - raised where the item is asked for
+            outcome = partial(self._fail, error)
+        finally:
+            # Here and now, where somebody runs its sync_to_async code; not when asyncio
+            # collects generators.
+            if (aclose := getattr(self._source, "aclose", None)) is not None:
+                await aclose()
+        outcome()
+
+    def _tell(self, item: object) -> None:
+        self._answer.set_result(item)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(error)
+
+    async def _was_asked(self) -> None:
+        await self._asked.wait()
+        self._asked.clear()
+
+
+def _serve(loop: HubLoop, ended: Future[None]) -> None:
+    """Run the loop until it is stopped, then cancel what is left on it."""
+    try:
+        loop.run_forever()
+        loop.tasks_made = 2  # whatever it made is to be cancelled
+        runner.tidy(loop)
+    finally:
+        runner.close(loop)
+        ended.set_result(None)
