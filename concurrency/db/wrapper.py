@@ -109,18 +109,16 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
             self.autocommit = autocommit
         else:
             self.set_autocommit(autocommit)
-        fresh = not pooled.configured
         self._setting_up = True
         try:
-            if fresh:
+            if pooled.configured:
+                self.refresh_session()
+            else:
                 self.init_connection_state()
                 pooled.configured = True
-            else:
-                self.refresh_session()
             # For each lease, as with Django's own pool: what receivers set may differ.
             connection_created.send(sender=self.__class__, connection=self)
-            if fresh:
-                pooled.attributes = self.driver.attributes(pooled.raw)
+            pooled.attributes = self.driver.attributes(pooled.raw)
         finally:
             self._setting_up = False
 

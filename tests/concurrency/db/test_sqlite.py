@@ -494,7 +494,7 @@ def test_an_interruption_does_not_outlive_its_statement(lite):
 @pytest.mark.slow
 def test_a_statement_that_cannot_be_stopped_is_left(function):
     """A kill takes its budget at most; the connection is closed when the function ends."""
-    may_end = False
+    begun = may_end = False
     threads = []
 
     def slow() -> None:
@@ -505,12 +505,14 @@ def test_a_statement_that_cannot_be_stopped_is_left(function):
 
     @function
     def stubborn() -> int:
+        nonlocal begun
+        begun = True
         while not may_end:
             native_sleep(0.001)
         return 1
 
     victim = gevent.spawn(slow)
-    gevent.sleep(0.05)
+    until(lambda: begun, "begun")
     victim.kill(timeout=10)
     assert victim.dead
     until(lambda: statistics().discarding == 0, "discarded")
@@ -776,6 +778,21 @@ def test_settings_of_a_session_do_not_reach_the_next(lite):
     assert query("SELECT count(*) FROM sqlite_temp_master") == 0
     assert query("SELECT count(*) FROM pragma_database_list WHERE name = 'beside'") == 0
     assert connections[ALIAS].connection.row_factory is None
+
+
+def test_a_function_does_not_reach_the_next(lite):
+    """Nor do hooks, as what is registered cannot be asked for; copying out changes nothing."""
+    lite(max_size=1)
+    query()
+    connections[ALIAS].connection.create_function("mine", 0, lambda: 7)
+    assert query("SELECT mine()") == 7
+    close()
+    until(lambda: statistics().discarding == 0, "closed")
+    with pytest.raises(OperationalError, match="mine"):
+        query("SELECT mine()")
+    assert connections[ALIAS].connection.serialize()
+    close()
+    assert (statistics().discarding, statistics().idle) == (0, 1)
 
 
 def test_a_replaced_file_is_noticed(lite, tmp_path):

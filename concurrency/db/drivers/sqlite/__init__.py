@@ -25,7 +25,7 @@ class SQLite:
         return bool(raw.is_clean())
 
     def attributes(self, raw: Any) -> Any:
-        return raw.row_factory, raw.text_factory
+        return raw.row_factory, raw.text_factory, raw.changes
 
     def clean(self, raw: Any, seconds: float) -> None:
         raw.make_clean(seconds)

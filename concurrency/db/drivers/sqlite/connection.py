@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from concurrency.db.cleaning import KILL_BUDGET
 from concurrency.db.drivers.sqlite import files, patience, text
 from concurrency.db.drivers.sqlite.cursor import Cursor, green_cursor
+from concurrency.db.drivers.sqlite.delegation import Delegating
 from concurrency.db.drivers.sqlite.patience import SLICE
 from concurrency.db.native import NativeThread
 from concurrency.db.turns import Turn
@@ -30,7 +31,7 @@ _WRITE_GRACE = 0.1
 _isolation_level: Any = sqlite3.Connection.__dict__["isolation_level"]
 
 
-class Connection(sqlite3.Connection):
+class Connection(Delegating):
     """A connection whose statements run in a native thread of its own.
 
     Args:
@@ -281,33 +282,3 @@ class Connection(sqlite3.Connection):
         if not self.is_closed:
             self._thread.end()
             self._turn.give_on()
-
-
-def _in_thread(name: str) -> Callable[..., Any]:
-    """Return a method of sqlite3's connection that runs in the thread."""
-    method = getattr(sqlite3.Connection, name)
-
-    def call(self: Connection, *args: Any, **kwargs: Any) -> Any:
-        return self.in_thread(lambda: method(self, *args, **kwargs))
-
-    return call
-
-
-_IN_THREAD = (
-    "backup",
-    "create_aggregate",
-    "create_collation",
-    "create_function",
-    "create_window_function",
-    "deserialize",
-    "enable_load_extension",
-    "load_extension",
-    "serialize",
-    "set_authorizer",
-    "set_progress_handler",
-    "set_trace_callback",
-)
-for _name in _IN_THREAD:
-    # Some of them depend on how Python was built.
-    if hasattr(sqlite3.Connection, _name):
-        setattr(Connection, _name, _in_thread(_name))
