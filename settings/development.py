@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from settings.base import *  # noqa: F403 - all of them, to change some
 from settings.base import (
+    CONCURRENCY,
     DEFAULT_DATABASE,
     LOGICAL_DATABASES,
     MIDDLEWARE,
@@ -18,6 +19,8 @@ DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE, local=True
 ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]"))
 
 DEVELOPMENT = True
+# A developer's machine is busy with more than this; nobody is turned away for it.
+CONCURRENCY = {**CONCURRENCY, "SHED_AFTER": environment.number("SHED_AFTER", 5.0) or None}
 
 # Seconds that every answer takes longer, to see what waits for what.
 DEVELOPMENT_DELAY = environment.number("DEVELOPMENT_DELAY", 0.0)

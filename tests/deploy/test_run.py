@@ -163,13 +163,13 @@ def test_make_run_twice(checkout: Checkout) -> None:
         said = run.until("Ctrl-C ends it.")
         assert f"curl -u user:password '{base}/ten-slow-requests/'" in said
         answer = requests.get(
-            f"{base}/ten-slow-requests/?seconds=0", auth=("user", "password"), timeout=10
+            f"{base}/ten-slow-requests/?seconds=0", auth=("user", "password"), timeout=30
         )
         assert answer.text.split() == [str(x * x) for x in range(1, 11)]
-        page = requests.get(f"{base}/?person=sherlock&lang=es&tod=18:03:09", timeout=10).text
+        page = requests.get(f"{base}/?person=sherlock&lang=es&tod=18:03:09", timeout=30).text
         assert "Buenas tardes, Sherlock Holmes." in page
         for url, words in re.findall(r"^  (http\S+)  +(\S.*)$", said, re.MULTILINE):
-            answer = requests.get(url, auth=("user", "password"), params={"seconds": 0}, timeout=10)
+            answer = requests.get(url, auth=("user", "password"), params={"seconds": 0}, timeout=30)
             assert answer.status_code == 200, (url, words, answer.text)
         with psycopg.connect(checkout.localdb("url"), autocommit=True) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 7 AS x")
