@@ -17,6 +17,9 @@ from tests.claims import CLAIMS
 
 PYTEST = [sys.executable, "-m", "coverage", "run", "-m", "pytest"]
 
+# Each has a part of the machine only, so each test may take longer than when it is alone.
+LIMIT = ["--timeout", "60"]
+
 #: How many processes, where ``TEST_PROCESSES`` does not say.
 PROCESSES = 3
 
@@ -32,7 +35,7 @@ def run(processes: int) -> int:
     with tempfile.TemporaryDirectory(prefix="test-claims-") as folder:
         runs = [
             subprocess.Popen(
-                PYTEST,
+                [*PYTEST, *LIMIT],
                 env={**os.environ, CLAIMS: folder},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -45,10 +48,14 @@ def run(processes: int) -> int:
             threading.Thread(target=_copy, args=(process.stdout, str(number)))
             for number, process in enumerate(runs, 1)
         ]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
+        try:
+            for reader in readers:
+                reader.start()
+            for reader in readers:
+                reader.join()
+        finally:
+            for process in runs:
+                process.terminate()  # nothing, for one that has ended
         codes = [process.wait() for process in runs]
     sys.stdout.write(f"exit codes of the processes: {codes}\n")
     return max(codes, key=abs)

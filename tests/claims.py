@@ -38,8 +38,11 @@ class Claims:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Begin with modules that say they take long, so that none is left for the end."""
-        items.sort(key=lambda item: item.get_closest_marker("long") is None)
+        """Begin with modules that ask for much time, so that none is left for the end."""
+        limits: dict[str, float] = {}
+        for item in items:
+            limits[_module(item)] = max(limits.get(_module(item), 0.0), _limit(item))
+        items.sort(key=lambda item: -limits[_module(item)])
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Run what this process could claim; as pytest's own loop does in other respects."""
@@ -58,6 +61,16 @@ class Claims:
         return True
 
     def _claimed(self, items: list[pytest.Item]) -> Iterator[pytest.Item]:
-        for module, members in itertools.groupby(items, lambda item: item.nodeid.split("::")[0]):
+        for module, members in itertools.groupby(items, _module):
             if self.claim(module):
                 yield from members
+
+
+def _module(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _limit(item: pytest.Item) -> float:
+    """Return the limit in seconds that a test asks for, 0 when it is content with the usual."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark is not None and mark.args else 0.0
