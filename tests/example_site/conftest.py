@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.example_site.browsing import chromium
+from tests.example_site.tweeting import Tweeting, tweeting
 from tests.fleet import Fleet, manage, new_database
 from tests.servers import WebServer, named, serve
 
@@ -54,3 +55,10 @@ def browser() -> Iterator[Any]:
     """Give a headless Chromium that keeps its console."""
     with chromium() as driver:
         yield driver
+
+
+@pytest.fixture(scope="session")
+def tweets(postgres_url: str) -> Iterator[Tweeting]:
+    """Give the running tweets, which ask a service of persons that the test moves."""
+    with tweeting(postgres_url) as running:
+        yield running
