@@ -6,7 +6,7 @@ processes can both be the last one allowed.
 
 from __future__ import annotations
 
-import time
+from time import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -33,7 +33,7 @@ class PerMinute(BaseThrottle):
         limit = settings.THROTTLE_ACCOUNT if account else settings.THROTTLE_ANONYMOUS
         if not limit:
             return True
-        minute, second = divmod(time.time(), MINUTE)
+        minute, second = divmod(time(), MINUTE)
         self._left = MINUTE - second
         key = f"throttle:{who}:{minute:.0f}"
         cache.add(key, 0, timeout=2 * MINUTE)

@@ -14,5 +14,5 @@ ONE = {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": 
 urlpatterns = [
     path("", TweetViewSet.as_view(ALL), name="tweets"),
     path("timeline/", TimelineView.as_view(), name="timeline"),
-    path("<int:pk>", TweetViewSet.as_view(ONE), name="tweet"),
+    path("<str:pk>", TweetViewSet.as_view(ONE), name="tweet"),
 ]

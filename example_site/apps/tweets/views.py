@@ -34,16 +34,21 @@ INVALID, NOT_FOUND = {400: OpenApiTypes.OBJECT}, {404: Problem}
 # Of every view, and of those that write.
 ALWAYS = {429: Problem}
 WRITING = {**INVALID, 401: Problem, 403: Problem, 415: Problem, **ALWAYS}
-LINKS = {
-    "type": str,
-    "location": OpenApiParameter.HEADER,
-    "description": "The addresses of the next and the previous page, if there are any.",
-}
-ADDRESS = {
-    "type": OpenApiTypes.URI,
-    "location": OpenApiParameter.HEADER,
-    "description": "The address of the new tweet.",
-}
+KEY = OpenApiParameter("id", int, OpenApiParameter.PATH, description="The key of a tweet.")
+LINK = OpenApiParameter(
+    "Link",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="The addresses of the next and the previous page, if there are any.",
+)
+LOCATION = OpenApiParameter(
+    "Location",
+    OpenApiTypes.URI,
+    OpenApiParameter.HEADER,
+    response=[201],
+    description="The address of the new tweet.",
+)
 
 
 class Late(APIException):
@@ -56,24 +61,34 @@ class Late(APIException):
 @extend_schema_view(
     list=extend_schema(
         summary="List tweets, the newest first",
-        parameters=[ListQuery, OpenApiParameter("Link", response=[200], **LINKS)],
+        parameters=[ListQuery, LINK],
         responses={200: TweetSerializer(many=True), **INVALID, **NOT_FOUND, **ALWAYS},
     ),
     create=extend_schema(
         summary="Add a tweet",
-        parameters=[OpenApiParameter("Location", response=[201], **ADDRESS)],
+        parameters=[LOCATION],
         responses={201: TweetSerializer, **WRITING},
     ),
     retrieve=extend_schema(
-        summary="Read a tweet", responses={200: TweetSerializer, **NOT_FOUND, **ALWAYS}
+        summary="Read a tweet",
+        parameters=[KEY],
+        responses={200: TweetSerializer, **NOT_FOUND, **ALWAYS},
     ),
     update=extend_schema(
-        summary="Replace a tweet", responses={200: TweetSerializer, **NOT_FOUND, **WRITING}
+        summary="Replace a tweet",
+        parameters=[KEY],
+        responses={200: TweetSerializer, **NOT_FOUND, **WRITING},
     ),
     partial_update=extend_schema(
-        summary="Change a tweet", responses={200: TweetSerializer, **NOT_FOUND, **WRITING}
+        summary="Change a tweet",
+        parameters=[KEY],
+        responses={200: TweetSerializer, **NOT_FOUND, **WRITING},
     ),
-    destroy=extend_schema(summary="Remove a tweet", responses={204: None, **NOT_FOUND, **WRITING}),
+    destroy=extend_schema(
+        summary="Remove a tweet",
+        parameters=[KEY],
+        responses={204: None, **NOT_FOUND, **WRITING},
+    ),
 )
 class TweetViewSet(ModelViewSet):
     """Short texts with the time at which they came. To write takes an account."""
