@@ -43,6 +43,7 @@ bench: install
 
 # Ten minutes, and a million numbers for each driver.
 soak: install
+	@$(PYTHON) -m bench.aio_soak
 	@$(PYTHON) -m bench.soak --numbers 1000000 $(ARGS)
 
 freeze:

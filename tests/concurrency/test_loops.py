@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ import greenlet
 import pytest
 from gevent._tracer import GreenletTracer
 
+from bench.aio_soak import ALLOWED, growth
 from concurrency import _loops, _switches
 from tests.concurrency.test_patch import facts
 from tests.servers import until
@@ -365,23 +365,7 @@ def test_a_child_process_runs_no_loop():
 @pytest.mark.slow
 def test_memory_is_flat_while_loops_run():
     """A hundred thousand switches with ten loops running leave nothing behind."""
-
-    async def spin(rounds: int):
-        for _ in range(rounds):
-            gevent.sleep(0)
-            await asyncio.sleep(0)
-
-    def all_of(rounds: int) -> int:
-        gevent.joinall(
-            [gevent.spawn(asyncio.run, spin(rounds)) for _ in range(10)], raise_error=True
-        )
-        gc.collect()
-        return sys.getallocatedblocks()
-
-    all_of(10)
-    before = all_of(10)
-    after = all_of(2500)  # each round is four switches: to the hub and back, twice
-    assert after - before < 200
+    assert growth(100_000) <= ALLOWED
 
 
 def test_installing_it_twice_changes_nothing():
