@@ -6,6 +6,7 @@ the columns.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -14,6 +15,7 @@ from bench.fleet import Fleet, migrate
 __all__ = ["DELAY", "HEADER", "PageVisit", "visit_pages"]
 
 DELAY = 0.3  # seconds
+TIMES = 3  # the best counts: what else the machine does is not the page's
 MOMENT = "18:03:09"
 HEADER = ("pages, 0.3 s a call", "one after the other", "ideal", "measured", "overhead")
 PEOPLE = ("adler", "hudson", "lestrade", "moriarty", "sherlock", "watson")
@@ -30,7 +32,7 @@ class PageVisit:
         sequential: how long its calls take one after the other, in seconds, measured.
         ideal: the same with all at once that can be.
         limit: how long it may take.
-        measured: how long it took.
+        measured: how long it took, the best of three times.
         complaint: what was wrong with it; empty when it was right.
     """
 
@@ -62,15 +64,16 @@ class PageVisit:
         return ""
 
 
-def visit_pages(url: str) -> list[PageVisit]:
+def visit_pages(url: str, delay: float = DELAY) -> list[PageVisit]:
     """Return the front page and the one that greets everyone, warm.
 
     Args:
         url: the address of an empty database.
+        delay: seconds that each service waits before it answers.
     """
     migrate(url)
     with Fleet({"DATABASE_URL": url}) as fleet:
-        fleet.start("user", "welcome", DEVELOPMENT_DELAY=str(DELAY))
+        fleet.start("user", "welcome", DEVELOPMENT_DELAY=str(delay))
         fleet.start("frontend")
         one = [
             ("user", "/person/sherlock/"),
@@ -89,9 +92,11 @@ def visit_pages(url: str) -> list[PageVisit]:
 
 def _visit(fleet: Fleet, path: str, calls: list[Call], limit: float, sentence: str) -> PageVisit:
     fleet["frontend"].get(path)  # connections are made, templates are read
-    start = perf_counter()
-    answer = fleet["frontend"].get(path)
-    measured = perf_counter() - start
+    measured = math.inf
+    for _ in range(TIMES):
+        start = perf_counter()
+        answer = fleet["frontend"].get(path)
+        measured = min(measured, perf_counter() - start)
     start = perf_counter()
     for service, where in calls:
         fleet[service].get(where)

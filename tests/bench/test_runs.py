@@ -108,7 +108,7 @@ def test_the_demonstration_fails_when_it_is_slow(postgres_url: str) -> None:
 def test_pages_are_faster_than_their_calls(postgres_url: str) -> None:
     """Pages whose services are slow are right, and faster than their calls one by one."""
     with scratch(postgres_url) as url:
-        visits = visit_pages(url)
+        visits = visit_pages(url, delay=0.1)
     assert [visit.name for visit in visits] == ["/", "/everyone/"]
     for visit in visits:
         assert visit.complaint == ""
