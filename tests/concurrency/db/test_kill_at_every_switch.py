@@ -158,6 +158,20 @@ def test_a_bulk_insert(table, observer, how, at_least):
     assert kill_at_every_switch(write, table, how=how) >= at_least(4)
 
 
+def test_many_executions(table, observer, how, at_least):
+    """One statement for many rows, which psycopg 3 sends as a pipeline."""
+    sql = f"INSERT INTO {Kept._meta.db_table} (batch, text) VALUES (%s, %s)"  # noqa: S608
+
+    def write():
+        batch = table.batch()
+        table.expected[batch] = 4
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.executemany(sql, [[batch, "x" * 20_000] for _ in range(4)])
+        table.acknowledged.append(batch)
+
+    assert kill_at_every_switch(write, table, how=how) >= at_least(3)
+
+
 def test_an_iterator(table, observer, how, at_least):
     """Rows that come in parts, outside and inside a transaction."""
     table.expected[0] = ROWS
