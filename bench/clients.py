@@ -82,7 +82,7 @@ class Clients:
         self._close()
         return answers
 
-    def opened(self, rate: float, seconds: float, *, warm_up: float = 1.5) -> Answers:
+    def opened(self, rate: float, seconds: float, *, warm_up: float = 2.5) -> Answers:
         """Ask at a rate, with the intervals that many independent people make."""
         answers = Answers(seconds)
         idle: deque[int] = deque()

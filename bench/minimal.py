@@ -6,10 +6,9 @@ import concurrency.patch  # noqa: F401 - importing it is what patches
 
 # isort: split
 
+import os
 import time
 
-import django
-from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -42,12 +41,5 @@ urlpatterns = [
     path("wait/<int:milliseconds>/", wait),
 ]
 
-settings.configure(
-    ROOT_URLCONF=__name__,
-    SECRET_KEY="only for measuring",  # noqa: S106 - protects nothing
-    ALLOWED_HOSTS=["*"],
-    INSTALLED_APPS=["concurrency"],
-    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
-)
-django.setup()
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.minimal_settings")
 application = get_wsgi_application()

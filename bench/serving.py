@@ -17,18 +17,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.clients import Answers, Clients
 from bench.report import table
+from bench.served import OURS, STOCK, Server, environment, probing, serving
 from bench.server import ROOT, exit_on_sigterm
 
 __all__ = ["main"]
 
-STOCK, OURS = "gevent", "concurrency.server.GeventWorker"
-_CONFIGURATION = {STOCK: "python:bench", OURS: "python:bench.serving_conf"}
 _NAMES = {STOCK: "gunicorn's own", OURS: "ours"}
 
 _CLIENTS = 50  # of the fairness
@@ -50,46 +47,6 @@ class Figure:
     values: tuple[str, str]
     limit: str
     good: bool | None
-
-
-class Server:
-    """One worker with the minimal application."""
-
-    def __init__(self, worker: str) -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-            self.port = listener.getsockname()[1]
-            command = [sys.executable, "-m", "gunicorn", "--worker-class", worker]
-            command += ["--config", _CONFIGURATION[worker], "--keep-alive", "30"]
-            command += ["--graceful-timeout", "8"]
-            command += ["--bind", f"fd://{listener.fileno()}", "--log-level", "critical"]
-            self.process = subprocess.Popen(  # noqa: S603 - our own server
-                [*command, "bench.minimal:application"],
-                cwd=ROOT,
-                env={key: value for key, value in os.environ.items() if "DJANGO" not in key},
-                pass_fds=[listener.fileno()],
-            )
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as client:
-            client.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            client.recv(4096)
-
-    def stop(self) -> float:
-        """Send SIGTERM and return how many seconds it took to end."""
-        begun = time.monotonic()
-        self.process.terminate()
-        self.process.wait(60)
-        return time.monotonic() - begun
-
-
-@contextmanager
-def serving(worker: str) -> Iterator[Server]:
-    """Run a worker of this class for the length of the block."""
-    server = Server(worker)
-    try:
-        yield server
-    finally:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait()
 
 
 def fairness(seconds: float, rounds: int) -> list[Figure]:
@@ -121,12 +78,14 @@ def _rounds(answers: Answers) -> float:
 
 def overload(seconds: float) -> list[Figure]:
     """Compare the times of accepted requests at 80 % of the capacity and at twice as much."""
-    calm, crowded = {}, {}
+    calm, crowded, failed = {}, {}, {}
     for worker in (STOCK, OURS):
         with serving(worker) as server:
             capacity = Clients(server.port, _WORK).closed(4, 2).rate
             calm[worker] = Clients(server.port, _WORK).opened(capacity * 0.8, seconds)
-            crowded[worker] = Clients(server.port, _WORK).opened(capacity * 2, seconds)
+            with probing(server.ops_port if worker == OURS else server.port) as alive:
+                crowded[worker] = Clients(server.port, _WORK).opened(capacity * 2, seconds)
+            failed[worker] = sum(not good for good in alive)
     ours, before = crowded[OURS], calm[OURS].quantile(0.99)
     refused = ours.quantile(0.99, 503)
     others = sum(ours.count(status) for status in ours.times if status not in (200, 503))
@@ -148,6 +107,7 @@ def overload(seconds: float) -> list[Figure]:
             f"{_REFUSED * 1e3:.0f} ms",
             0 < refused <= _REFUSED and not others,
         ),
+        _figure("200 % load: failed probes of liveness", failed, str, "0", failed[OURS] == 0),
     ]
 
 
@@ -179,8 +139,8 @@ def _failed_in_flight(server: Server, count: int) -> int:
     """Return how many of the requests in flight at SIGTERM got no good answer."""
     clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(count)]
     for client in clients:
-        client.sendall(b"GET /wait/1500/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    time.sleep(0.5)
+        client.sendall(b"GET /wait/3000/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    time.sleep(1.0)
     server.process.terminate()
     failed = 0
     for client in clients:
@@ -218,13 +178,12 @@ print(statistics.median(ratios) - 1)
 
 def monitor(rounds: int) -> list[Figure]:
     """Measure the processor time of the same work with and without the hub's monitor."""
-    environment = {key: value for key, value in os.environ.items() if "DJANGO" not in key}
     shares = [
         float(
             subprocess.run(  # noqa: S603 - our own code
                 [sys.executable, "-c", _MONITORED, "20"],
                 cwd=ROOT,
-                env=environment,
+                env=environment(),
                 capture_output=True,
                 text=True,
                 check=True,
@@ -264,6 +223,8 @@ def main(arguments: list[str] | None = None) -> int:
         (f.what, *f.values, f.limit, {None: "", True: "yes", False: "NO"}[f.good]) for f in figures
     ]
     print(table(("measured", _NAMES[STOCK], _NAMES[OURS], "limit", "kept"), rows))  # noqa: T201
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        print("note: this machine has more to do than it can, which shows in all times.")  # noqa: T201
     return 1 if any(figure.good is False for figure in figures) else 0
 
 

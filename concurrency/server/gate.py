@@ -25,6 +25,9 @@ __all__ = ["Gate", "InFlight"]
 # Seconds of new work in one turn of the hub; then sockets are looked at.
 _SLICE = 0.005
 
+# Seconds between two looks at a line that nobody leaves, at least.
+_AGAIN = 0.01
+
 # How long one may wait in a line that has become permanent: this many times the work of
 # one request, within these limits, in seconds.
 _PATIENCE_FACTOR = 6
@@ -64,8 +67,7 @@ class Gate:
         application: the application.
         drain: when it has begun, answers say that the connection will be closed.
         limit: requests in flight at the same time; None: no limit.
-        shed_after: seconds that waits may be long, and that one may take; None: nobody
-            is turned away.
+        shed_after: seconds for which all waits may be long; None: nobody is turned away.
 
     Attributes:
         shed: how many were turned away.
@@ -88,7 +90,10 @@ class Gate:
         self._let_in = 0
         self._is_scheduled = False
         self._timer: Any = None
-        self._short_at = self._long_at = time.monotonic()
+        # When the first of those long waits was seen after which there was no short one,
+        # and the last that was not short.
+        self._long_since = math.inf
+        self._long_at = 0.0
         self._is_overloaded = False
         # What the work of one request takes until it waits for the first time; seconds.
         self._cost = 0.0
@@ -166,7 +171,9 @@ class Gate:
                 place.waiter.switch(False)
             elif self._is_full():
                 self._is_scheduled = False
-                self._again_in(max(0.0, place.since + patience - now) + 0.001)
+                if self._shed_after is not None:
+                    until = place.since + min(patience, self._shed_after)
+                    self._again_in(max(_AGAIN, until - now))
                 return
             else:
                 self._line.popleft()
@@ -175,15 +182,18 @@ class Gate:
                 self._cost += (time.monotonic() - now - self._cost) / 16
             now = time.monotonic()
         self._is_scheduled = bool(self._line)
-        if self._line:
+        if not self._line:
+            self._long_since = math.inf
+        else:
             # A callback would come before the hub has looked at the sockets.
             self._again_in(0.0)
 
     def _patience(self, waited: float, now: float) -> float:
         """Return how long the first in the line may have waited, in seconds.
 
-        One long wait is an accident; no short one, for long, is an overload. It ends
-        when there has been no long one for as long.
+        That depends on what the others have waited: one long wait is an accident; no
+        short one, for long, is an overload. It ends when there has been no long one for
+        as long.
         """
         if self._shed_after is None:
             return math.inf
@@ -192,21 +202,21 @@ class Gate:
         else:
             enough = min(max(_PATIENCE_FACTOR * self._cost, _LEAST_PATIENCE), _MOST_PATIENCE)
         if waited < enough:
-            self._short_at = now
+            self._long_since = math.inf
+        else:
+            self._long_since = min(self._long_since, now)
         if waited > enough / 2:
             self._long_at = now
-        last = self._long_at if self._is_overloaded else self._short_at
-        if now - last > self._shed_after:
-            self._is_overloaded = not self._is_overloaded
-            self._short_at = self._long_at = now
-        return enough if self._is_overloaded else self._shed_after
+        if self._is_overloaded:
+            self._is_overloaded = now - self._long_at < self._shed_after
+        else:
+            self._is_overloaded = now - self._long_since > self._shed_after
+        return enough if self._is_overloaded else math.inf
 
     def _is_full(self) -> bool:
         return self._limit is not None and self._let_in >= self._limit
 
     def _again_in(self, seconds: float) -> None:
-        if seconds == math.inf:
-            return
         if self._timer is not None:
             self._timer.close()
         self._timer = get_hub().loop.timer(seconds)

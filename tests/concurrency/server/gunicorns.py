@@ -230,7 +230,12 @@ class Gunicorn:
             self.process = subprocess.Popen(
                 [*command, "app_of_test:application"],
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", **variables},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": f"{ROOT}:{folder}",
+                    "CONCURRENCY_NO_OPS": "1",
+                    **variables,
+                },
                 pass_fds=[fd],
                 stdout=log,
                 stderr=log,

@@ -90,6 +90,14 @@ def test_a_burst_is_served_to_its_end():
     assert asking.statuses == ["200 OK"] * 100
 
 
+def test_one_long_wait_is_no_overload():
+    """A view that blocks everybody once, after a pause, costs nobody his answer."""
+    asking = Asking(burning(0.15), shed_after=0.05)
+    gevent.sleep(0.06)
+    gevent.joinall(asking.spawn(2))
+    assert asking.statuses == ["200 OK"] * 2
+
+
 @pytest.mark.slow
 def test_who_would_wait_too_long_is_answered_503_with_retry_after():
     """When all places have been taken for long, and soon: the others are not held up."""
