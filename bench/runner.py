@@ -61,6 +61,8 @@ def _server(scenario: Scenario, url: str) -> WebServer:
         # As in production, without a log line for each request, but over plain HTTP.
         "ENVIRONMENT": "settings.production",
         "SECURE_SSL_REDIRECT": "False",
+        # It is alone.
+        "SERVICE_TOKENS_REQUIRED": "False",
     }
     return WebServer(environment)
 

@@ -13,6 +13,7 @@ import requests
 
 from concurrency.http import Session
 from example_site import discovery
+from example_site.tokens import ServiceAuth
 
 __all__ = ["BackendDown", "BackendError", "BackendSlow", "NotThere", "Refused", "ask", "text_of"]
 
@@ -24,6 +25,8 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 3.05, 10.0
 RETRIES = 2
 # What services answer of their own fault, and what it means that they had no time.
 SERVER_ERROR, GATEWAY_TIMEOUT = 500, 504
+# And that they do not know us, which is no fault of what was asked for.
+NO_TOKEN = {401, 403}
 
 
 class BackendError(Exception):
@@ -70,7 +73,7 @@ def ask(service: str, *path: str) -> dict[str, Any]:
         NotThere: it answered 404.
         Refused: it answered another 4xx, or no address can say that path.
         BackendSlow: it answered 504, or its silence became too long.
-        BackendDown: it did not answer, answered 5xx, or no object of JSON.
+        BackendDown: it did not answer, answered 401, 403 or 5xx, or no object of JSON.
         DeadlineExceeded: the time of the block around has run out.
     """
     try:
@@ -78,7 +81,8 @@ def ask(service: str, *path: str) -> dict[str, Any]:
     except discovery.UnreachablePath as error:
         raise Refused(service, str(error)) from error
     try:
-        response = _session().get(address, allow_redirects=False)
+        # Not followed elsewhere: the token is for this service.
+        response = _session().get(address, auth=ServiceAuth(service), allow_redirects=False)
         return _read(service, response)
     except requests.Timeout as error:
         raise BackendSlow(service, _gist(error)) from error
@@ -91,6 +95,8 @@ def _read(service: str, response: requests.Response) -> dict[str, Any]:
     said = f"answered {status}"
     if status == 404:
         raise NotThere(service, said)
+    if status in NO_TOKEN:
+        raise BackendDown(service, f"{said}: see SERVICE_TOKEN_KEYS of both")
     if 400 <= status < SERVER_ERROR:
         raise Refused(service, said)
     if status == GATEWAY_TIMEOUT:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from settings import caches, databases, environment, service
+from settings import caches, databases, environment, service, tokens
 
 ROOT = environment.ROOT
 
@@ -141,5 +141,9 @@ SERVICE_URLS = {
     name: environment.text(f"SERVICE_URL_{name.upper()}", default=url)
     for name, url in DEVELOPMENT_URLS.items()
 }
+
+# Whether internal services ask their callers for a token, and the keys that sign it.
+SERVICE_TOKENS_REQUIRED = environment.flag("SERVICE_TOKENS_REQUIRED", default=False)
+SERVICE_TOKEN_KEYS = tokens.keys(required=SERVICE_TOKENS_REQUIRED)
 
 globals().update(_own)

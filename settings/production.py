@@ -18,6 +18,7 @@ from settings.base import (
     LOGICAL_DATABASES,
     SECRET_KEY,
     environment,
+    tokens,
 )
 
 LEAST_KEY_LENGTH = 50  # what Django's own check asks for
@@ -47,6 +48,9 @@ CONCURRENCY = {
     "BIND": environment.text("BIND_HOST", default="0.0.0.0"),  # noqa: S104 - strangers reach it
     "WORKERS": environment.integer("WEB_CONCURRENCY", os.cpu_count() or 1, least=1),
 }
+
+SERVICE_TOKENS_REQUIRED = environment.flag("SERVICE_TOKENS_REQUIRED", default=True)
+SERVICE_TOKEN_KEYS = tokens.keys(required=SERVICE_TOKENS_REQUIRED)
 
 SECURE_SSL_REDIRECT = environment.flag("SECURE_SSL_REDIRECT", default=True)
 # An hour: a mistake with it cannot be called back sooner. Raise it to a year when all is well.

@@ -289,6 +289,7 @@ def test_check_deploy_is_silent(environment: dict[str, str]) -> None:
         "DEMO_USER": "someone",
         "DEMO_PASSWORD": "something",
         "DEMO_BASE_URL": "https://example.org",
+        "SERVICE_TOKEN_KEYS": "0123456789abcdefghijklmnopqrstuv",
     }
     answer = python(
         ROOT / "manage.py", "check", "--deploy", "--fail-level", "WARNING",

@@ -26,6 +26,7 @@ PRODUCTION = {
     "DEMO_USER": "someone",
     "DEMO_PASSWORD": "something",
     "DEMO_BASE_URL": "https://example.org",
+    "SERVICE_TOKEN_KEYS": "0123456789abcdefghijklmnopqrstuv",
 }
 
 

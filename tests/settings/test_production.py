@@ -27,11 +27,29 @@ Make = Callable[..., Project]
         ("DEMO_PASSWORD", "password"),
         ("DEMO_PASSWORD", None),
         ("DEMO_BASE_URL", None),
+        ("SERVICE_TOKEN_KEYS", None),
+        ("SERVICE_TOKEN_KEYS", "short"),
+        ("SERVICE_TOKEN_KEYS", ",".join(digit * 32 for digit in "123")),
     ],
 )
 def test_production_refuses(production: Make, key: str, value: str | None) -> None:
     """What is missing, or known to everybody, is refused with one line that names it."""
     assert production(**{key: value}).complaint().startswith(f"{key} ")
+
+
+@pytest.mark.parametrize(
+    ("given", "required"), [({}, True), ({"SERVICE_TOKENS_REQUIRED": "false"}, False)]
+)
+def test_services_ask_for_tokens(production: Make, given: dict[str, str], required: bool) -> None:
+    """In production internal services ask for a token, unless told not to."""
+    assert production().value("s.SERVICE_TOKENS_REQUIRED", **given) is required
+
+
+def test_development_asks_for_no_tokens(development: Project) -> None:
+    """In development curl needs no token; to ask for them needs a key."""
+    assert development.value("[s.SERVICE_TOKENS_REQUIRED, s.SERVICE_TOKEN_KEYS]") == [False, []]
+    complaint = development.complaint(SERVICE_TOKENS_REQUIRED="true")
+    assert complaint.startswith("SERVICE_TOKEN_KEYS is missing")
 
 
 def test_production_is_strict_about_https(production: Make) -> None:

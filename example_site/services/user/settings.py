@@ -4,4 +4,5 @@ from __future__ import annotations
 
 PORT = 8010
 INSTALLED_APPS = ["example_site.pages", "example_site.apps.person"]
+MIDDLEWARE = ["example_site.gatekeeper.ServiceTokenMiddleware"]
 LOGICAL_DATABASES = ["users"]
