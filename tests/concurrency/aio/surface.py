@@ -211,6 +211,7 @@ async def _permissions() -> Any:
 async def _auth() -> Any:
     request = RequestFactory().get("/")
     request.session, request.user = SessionStore(), AnonymousUser()
+    request.auser = sync_to_async(AnonymousUser)
     user = await auth.aauthenticate(request, username="user", password="password")
     await auth.alogin(request, user)
     found = [str(await auth.aget_user(request))]
