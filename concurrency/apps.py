@@ -15,6 +15,7 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
         """Hook into Django; called by it when all apps are loaded."""
         from concurrency import _loops, aio, caches, checks
         from concurrency._lateness import is_patched
+        from concurrency.aio import atomic
         from concurrency.observe import failures, logs
 
         checks.register()
@@ -25,3 +26,4 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
             # Where somebody else has patched; concurrency.patch has done it already.
             _loops.install()
             aio.install()
+            atomic.install()
