@@ -167,6 +167,8 @@ def test_slashes(tweets: Tweeting) -> None:
     assert tweets.ask("GET", "/tweet/1/").status_code == 404
     answer = tweets.ask("GET", "/tweet")
     assert (answer.status_code, answer.headers["Location"]) == (301, "/tweet/")
+    answer = tweets.ask("GET", "/tweet/timeline?people=adler")
+    assert answer.headers["Location"] == "/tweet/timeline/?people=adler"
 
 
 def test_pages_while_others_write(tweets: Tweeting) -> None:

@@ -8,12 +8,13 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.auth",
     "django.contrib.staticfiles",
+    # Before the framework, whose pages it names otherwise.
+    "example_site.apps.tweets",
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "example_site.pages",
-    "example_site.apps.tweets",
 ]
 MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
