@@ -197,6 +197,8 @@ def _greet() -> None:
         (f"{first}/ten-slow-requests/", f"ten slow requests in the time of one ({known})"),
         (f"{first}/ten-slow-queries/", "ten slow SQL statements, the same"),
         (f"{base.get('tweets', '')}/tweet/", "tweets, in a browser or as JSON"),
+        (f"{base.get('tweets', '')}/tweet/timeline/?people=sherlock,watson", "theirs, in parallel"),
+        (f"{base.get('tweets', '')}/docs/", "what the API of tweets takes and answers"),
         (f"{base.get('admin', '')}/admin/", f"the data of all services ({known})"),
         (f"{base.get('user', '')}/person/sherlock/", "what the frontend asks for a name"),
         (f"{base.get('welcome', '')}/greet/tod/18:03:09/", "and for a greeting"),
