@@ -7,6 +7,7 @@ in flight; knows nothing of sockets, so it serves the stock worker as well as ou
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import deque
@@ -19,19 +20,17 @@ from gevent.hub import Waiter, get_hub
 
 from concurrency.observe.ids import REQUEST_ID, request_id
 from concurrency.server.drain import Drain
+from concurrency.server.overload import Overload
 
 __all__ = ["Gate", "InFlight"]
+
+logger = logging.getLogger("concurrency.server")
 
 # Seconds of new work in one turn of the hub; then sockets are looked at.
 _SLICE = 0.005
 
 # Seconds between two looks at a line that nobody leaves, at least.
 _AGAIN = 0.01
-
-# How long one may wait in a line that has become permanent: this many times the work of
-# one request, within these limits, in seconds.
-_PATIENCE_FACTOR = 6
-_LEAST_PATIENCE, _MOST_PATIENCE = 0.04, 0.06
 
 _REFUSAL = b"The server has more to do than it can. Try again in a moment.\n"
 
@@ -70,7 +69,7 @@ class Gate:
         shed_after: seconds for which all waits may be long; None: nobody is turned away.
 
     Attributes:
-        shed: how many were turned away.
+        shed: how many were turned away since the worker started.
     """
 
     def __init__(
@@ -84,17 +83,12 @@ class Gate:
         self._application = application
         self._drain = drain
         self._limit = limit
-        self._shed_after = shed_after
         self._line: deque[_Place] = deque()
         self._running: dict[Any, InFlight] = {}
         self._let_in = 0
         self._is_scheduled = False
         self._timer: Any = None
-        # When the first of those long waits was seen after which there was no short one,
-        # and the last that was not short.
-        self._long_since = math.inf
-        self._long_at = 0.0
-        self._is_overloaded = False
+        self._overload = None if shed_after is None else Overload(shed_after)
         # What the work of one request takes until it waits for the first time; seconds.
         self._cost = 0.0
         self.shed = 0
@@ -171,8 +165,8 @@ class Gate:
                 place.waiter.switch(False)
             elif self._is_full():
                 self._is_scheduled = False
-                if self._shed_after is not None:
-                    until = place.since + min(patience, self._shed_after)
+                if self._overload is not None:
+                    until = place.since + min(patience, self._overload.after)
                     self._again_in(max(_AGAIN, until - now))
                 return
             else:
@@ -183,35 +177,30 @@ class Gate:
             now = time.monotonic()
         self._is_scheduled = bool(self._line)
         if not self._line:
-            self._long_since = math.inf
+            if self._overload is not None:
+                self._overload.line_is_empty()
         else:
             # A callback would come before the hub has looked at the sockets.
             self._again_in(0.0)
 
     def _patience(self, waited: float, now: float) -> float:
-        """Return how long the first in the line may have waited, in seconds.
-
-        That depends on what the others have waited: one long wait is an accident; no
-        short one, for long, is an overload. It ends when there has been no long one for
-        as long.
-        """
-        if self._shed_after is None:
+        """Return how long the first in the line may have waited, in seconds."""
+        if self._overload is None:
             return math.inf
-        if self._is_full():
-            enough = _MOST_PATIENCE
-        else:
-            enough = min(max(_PATIENCE_FACTOR * self._cost, _LEAST_PATIENCE), _MOST_PATIENCE)
-        if waited < enough:
-            self._long_since = math.inf
-        else:
-            self._long_since = min(self._long_since, now)
-        if waited > enough / 2:
-            self._long_at = now
-        if self._is_overloaded:
-            self._is_overloaded = now - self._long_at < self._shed_after
-        else:
-            self._is_overloaded = now - self._long_since > self._shed_after
-        return enough if self._is_overloaded else math.inf
+        was = self._overload.is_on
+        patience = self._overload.patience(waited, now, math.inf if self._is_full() else self._cost)
+        if self._overload.is_on and not was:
+            logger.warning(
+                "overloaded: for %.1f s all requests have waited for %.0f ms and more; "
+                "%d are in flight and %d wait, the latest are answered 503",
+                self._overload.after,
+                patience * 1000,
+                self._let_in,
+                len(self._line),
+            )
+        elif was and not self._overload.is_on:
+            logger.warning("no longer overloaded; %d requests were turned away", self.shed)
+        return patience
 
     def _is_full(self) -> bool:
         return self._limit is not None and self._let_in >= self._limit

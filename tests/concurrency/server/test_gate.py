@@ -99,6 +99,21 @@ def test_one_long_wait_is_no_overload():
 
 
 @pytest.mark.slow
+def test_an_overload_is_logged_when_it_begins_and_when_it_ends(caplog):
+    """Once each, however many are turned away."""
+    event = Event()
+    asking = Asking(waiting_for(event), limit=1, shed_after=0.1)
+    gevent.joinall(asking.spawn(4)[1:])
+    event.set()
+    gevent.sleep(0.15)
+    asking.ask()
+    texts = [record.getMessage() for record in caplog.records]
+    assert [text.partition(" ")[0] for text in texts] == ["overloaded:", "no"]
+    assert "1 are in flight" in texts[0]
+    assert "3 requests were turned away" in texts[1]
+
+
+@pytest.mark.slow
 def test_who_would_wait_too_long_is_answered_503_with_retry_after():
     """When all places have been taken for long, and soon: the others are not held up."""
     event = Event()
