@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial, wraps
-from typing import Any
+from typing import Any, cast
 
 import asgiref.current_thread_executor
 import asgiref.sync
@@ -47,10 +47,10 @@ class LoopThread(Executor):
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._max_workers)
             return self._threads.submit(fn, *args, **kwargs)
-        future: Future[Any] = Future()
+        future = _Outcome()
         run = partial(runner.run, runner.loops_to_run_on()) if fn is asyncio.run else fn
-        gevent.spawn(_run, future, run, *args, **kwargs)
-        return future
+        gevent.spawn(future.run, run, *args, **kwargs)
+        return cast("Future[Any]", future)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the thread, if there is one."""
@@ -72,13 +72,34 @@ def _must_stay_in_a_thread() -> bool:
     return context is not None and context.get(None) is not None
 
 
-def _run(future: Future[Any], run: Callable[..., Any], *args: Any) -> None:
-    try:
-        value = run(*args)
-    except BaseException as error:  # noqa: BLE001 - raised where the future is asked
-        future.set_exception(error)
-    else:
-        future.set_result(value)
+class _Outcome:
+    """As much of a future as asgiref asks for; a whole one has locks, for threads."""
+
+    __slots__ = ("_error", "_tell", "_value")
+
+    def __init__(self) -> None:
+        self._tell: Callable[[Any], object] | None = None
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def run(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Call a function; in a greenlet that has not begun when a callback is added."""
+        try:
+            self._value = fn(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            self._error = error
+        if self._tell is not None:
+            self._tell(self)
+
+    def add_done_callback(self, tell: Callable[[Any], object]) -> None:
+        """Have a function called at the end."""
+        self._tell = tell
+
+    def result(self) -> Any:
+        """Return or raise what the call did; only asked when it is over."""
+        if self._error is not None:
+            raise self._error
+        return self._value
 
 
 def is_installed() -> bool:

@@ -77,6 +77,15 @@ class HubLoop(_Base):  # type: ignore[misc]
         if self._selector is None or not self._selector.wake():
             super()._write_to_self()
 
+    def wake(self) -> bool:
+        """End its wait, so that it looks what is to be done.
+
+        Returns:
+            Whether this greenlet may schedule callbacks itself: not in another native
+            thread, and not in debug mode, in which asyncio looks who schedules.
+        """
+        return not self._debug and bool(self._selector.wake())
+
     def lends_when_idle(self, worker: Worker) -> None:
         """Take note of a greenlet that may hold what others could use while it waits."""
         self._holding.add(worker)
@@ -106,7 +115,7 @@ class HubLoop(_Base):  # type: ignore[misc]
         self._greenlets.add(greenlet)
         greenlet.rawlink(self._greenlets.discard)
         greenlet.start()
-        return call.future
+        return call
 
     async def shutdown_default_executor(self, *args: Any) -> None:
         """Wait for what runs in greenlets, as asyncio waits for its threads."""

@@ -41,18 +41,14 @@ class _Stopped(gevent.GreenletExit):
     """Thrown into a call for which no coroutine waits any more."""
 
 
-class Call:
-    """A function that runs in a greenlet, for a future of a loop.
+class Call(asyncio.Future[Any]):
+    """A function that runs in a greenlet, as a future of a loop.
 
     When the future is cancelled, the function is interrupted.
     """
 
-    __slots__ = ("_fn", "_greenlet", "_signal", "future", "loop")
-
     def __init__(self, loop: asyncio.AbstractEventLoop, fn: Callable[[], Any]) -> None:
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
-        self.future.add_done_callback(self._done)
+        super().__init__(loop=loop)
         self._fn = fn
         self._greenlet: Any = None
         self._signal: _Stopped | None = None
@@ -64,36 +60,49 @@ class Call:
             BaseException: what was thrown into the greenlet, to end it; the future is
                 cancelled then.
         """
-        if self.future.cancelled():
+        if self.cancelled():
             return
         self._greenlet = gevent.getcurrent()
         interruption = None
         deliver: Callable[[], object]
         try:
-            deliver = partial(self.future.set_result, self._fn())
+            deliver = partial(self.set_result, self._fn())
         except _INTERRUPTIONS as error:
-            deliver = self.future.cancel
+            deliver = self.cancel
             if error is not self._signal:
                 interruption = error
         except StopIteration as error:
             # A future takes any exception but this one.
-            deliver = partial(self.future.set_exception, _not_stop_iteration(error))
+            deliver = partial(self.set_exception, _not_stop_iteration(error))
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-            deliver = partial(self.future.set_exception, error)
+            deliver = partial(self.set_exception, error)
         self._greenlet = None
-        if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._resolve, deliver)
+        self._tell(deliver)
         if interruption is not None:
             raise interruption
 
-    def _resolve(self, deliver: Callable[[], object]) -> None:
-        if not self.future.done():
+    def _tell(self, deliver: Callable[[], object]) -> None:
+        loop: Any = self.get_loop()
+        if loop.is_closed() or self.done():
+            return
+        # A loop of ours may be told at once; it wakes by itself only if asked to.
+        wake = getattr(loop, "wake", None)
+        if wake is None or not wake():
+            loop.call_soon_threadsafe(self._tell_now, deliver)
+        else:
             deliver()
 
-    def _done(self, future: asyncio.Future[Any]) -> None:
-        if future.cancelled() and self._greenlet is not None:
+    def _tell_now(self, deliver: Callable[[], object]) -> None:
+        if not self.done():
+            deliver()
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the future, and interrupt the function if it runs."""
+        is_cancelled = super().cancel(msg)
+        if is_cancelled and self._greenlet is not None:
             hub: Any = get_hub()
             hub.loop.run_callback(self._interrupt)
+        return is_cancelled
 
     def _interrupt(self) -> None:
         """Throw into the function; runs in the hub, so it is waiting."""
@@ -136,7 +145,7 @@ class Worker(Executor):
         """Have a function run, and return the loop's future of it."""
         call = Call(loop, fn)
         self._put(call)
-        return call.future
+        return call
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have a function run; for loops that are not ours."""
@@ -212,7 +221,7 @@ class Worker(Executor):
                 call = self._calls.popleft()
                 if isinstance(call, Call):
                     call.run()
-                    self._lend_when_idle(call.loop)
+                    self._lend_when_idle(call.get_loop())
                 else:
                     call()
             except BaseException as error:  # noqa: BLE001 - kept, and raised at the end
