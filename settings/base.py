@@ -84,6 +84,9 @@ CACHES = {"default": caches.from_url(environment.text("CACHE_URL", default=""))}
 # Whether pages show when the calls behind them were made, and accounts that everybody knows are.
 DEVELOPMENT = False
 
+# The same hashes as Django's own, but who signs in does not stop the others.
+PASSWORD_HASHERS = ["example_site.hashers.OffloadedHasher"]
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # What `manage.py serve` and gunicorn.conf.py take; CONCURRENCY_... in the environment wins.
