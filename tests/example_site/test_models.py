@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, transaction
+from django.utils import timezone
 
 from example_site.apps.greet.models import Greeting
 from example_site.apps.person.models import Person
@@ -68,9 +69,30 @@ def test_sixteen_translations() -> None:
 
 
 def test_two_tweets() -> None:
-    """There are two tweets to begin with."""
-    texts = {str(tweet) for tweet in Tweet.objects.using(ALIAS).all()}
-    assert texts == {"This is a test", "This is another test"}
+    """There are two tweets to begin with, of a person each."""
+    found = {str(tweet): tweet.person for tweet in Tweet.objects.using(ALIAS).all()}
+    assert found == {"This is a test": "sherlock", "This is another test": "watson"}
+
+
+def test_a_tweet_knows_when_it_came() -> None:
+    """The time of a tweet is that of its first saving, whatever is said; it may be nobody's."""
+    before = timezone.now()
+    tweet = Tweet(text="x" * 140, timestamp=before - timedelta(days=1))
+    tweet.save(using=ALIAS)
+    came = tweet.timestamp
+    assert (came >= before, tweet.person) == (True, "")
+    tweet.text = "changed"
+    tweet.save(using=ALIAS)
+    assert Tweet.objects.using(ALIAS).get(pk=tweet.pk).timestamp == came
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("text", "x" * 141), ("person", "a b"), ("person", "x" * 21)]
+)
+def test_what_a_tweet_cannot_have(name: str, value: str) -> None:
+    """A text that is too long, and a person that no slug can name, are refused."""
+    with pytest.raises(ValidationError):
+        Tweet._meta.get_field(name).clean(value, None)
 
 
 def test_what_is_there_once_cannot_be_twice() -> None:
