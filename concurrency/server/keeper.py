@@ -30,7 +30,8 @@ __all__ = ["Keeper"]
 # A new arbiter, started by SIGUSR2 beside the old one, takes its port over.
 INHERITED = "CONCURRENCY_OPS_DESCRIPTOR"
 
-_BIND_TRIES = 5  # a second apart, as gunicorn does it for the application's port
+# The ops process of an arbiter that was killed needs a moment to end.
+_BIND_TRIES, _BIND_PAUSE = 20, 0.1  # times, seconds
 _LEAST_LIFE = 1.0  # seconds; one that dies sooner is not started again at once
 
 
@@ -173,5 +174,5 @@ def _listen(address: tuple[str, int]) -> socket.socket:
         except OSError as error:
             if error.errno != errno.EADDRINUSE or not left:
                 raise
-        time.sleep(1)
+        time.sleep(_BIND_PAUSE)
     raise AssertionError("the last try returns or raises")

@@ -17,7 +17,7 @@ from concurrency.server.options import ServeOptions
 __all__ = ["screen"]
 
 _PACKAGES = ("Django", "gunicorn", "gevent", "django-gevent-concurrency")
-_LIMIT = 2.0  # seconds for asking a database
+_LIMIT = 5.0  # seconds for asking a database
 
 
 def screen(options: ServeOptions) -> str:
@@ -65,24 +65,21 @@ def _pools(workers: int) -> list[tuple[str, str]]:
             lines.append((name, f"none: {connection.vendor} without limit"))
             continue
         size = connection.pool_options().max_size
-        allowed = _allowed(connection)
         text = f"{size} connections for each of {workers} workers, {size * workers} in all"
-        if allowed is not None:
-            fits = "" if size * workers <= allowed else ", TOO FEW"
-            text += f"; the server allows {allowed}{fits}"
-        lines.append((name, text))
+        lines.append((name, text + _allowed(connection, size * workers)))
     return lines
 
 
-def _allowed(connection: Any) -> int | None:
-    """Return what a server allows, or None where it has no limit or does not answer."""
+def _allowed(connection: Any, needed: int) -> str:
+    """Say whether a server allows as many, if it is one that has a limit."""
     ask = getattr(connection, "connections_allowed", None)
     if ask is None:
-        return None
+        return ""
     try:
         with deadline(_LIMIT):
-            return int(ask())
-    except (DatabaseError, DeadlineExceeded):
-        return None
+            allowed = int(ask())
+    except (DatabaseError, DeadlineExceeded) as error:
+        return f"; the server does not say what it allows: {type(error).__name__}"
     finally:
         connection.close()
+    return f"; the server allows {allowed}{', TOO FEW' if allowed < needed else ''}"

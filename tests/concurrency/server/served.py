@@ -45,7 +45,7 @@ STATIC_ROOT = os.path.join(os.path.dirname(__file__), "collected")
 MEDIA_URL = "/media/"
 MEDIA_ROOT = os.path.join(os.path.dirname(__file__), "media")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CONCURRENCY = {"WORKERS": 1, "READY_MAX_LAG": 0.3}
+CONCURRENCY = {"WORKERS": 1, "READY_MAX_LAG": 0.3, "SHED_AFTER": None}
 """,
     "wsgi_of_test.py": """
 import concurrency.patch
@@ -260,7 +260,16 @@ class Served:
 
     def is_ready(self) -> Served:
         """Wait until it gets requests."""
-        until(lambda: self.status("/ready") == 200, f"ready; {self.text}", 20)
+
+        def ready() -> bool:
+            assert self.process.poll() is None, f"it has ended: {self.text}"
+            return self.status("/ready") == 200
+
+        try:
+            until(ready, "ready", 30)
+        except AssertionError as error:
+            error.add_note(self.text)
+            raise
         return self
 
     def get(self, path: str = "/", **more: Any) -> tuple[int, bytes]:

@@ -276,7 +276,8 @@ def test_an_upgrade_keeps_both_ports(start):
         until(lambda: server.text.count("Booting worker") == 2, "both have a worker", 20)
         assert server.ends() == 0
         until(lambda: arbiters() == [new], "the old one is gone")
-        assert server.is_ready().get("/")[0] == 200
+        until(lambda: server.status("/ready") == 200, "the new one is ready", 20)
+        assert server.get("/")[0] == 200
     finally:
         os.kill(new, signal.SIGTERM)
         until(lambda: not alive(new), "the new one ends")
