@@ -26,8 +26,6 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-import psycopg
-
 from deploy import envfile
 from deploy.binaries import PREFIX, SHARED_FOLDER, LocalDatabaseError, server_user
 from deploy.cluster import (
@@ -39,9 +37,8 @@ from deploy.cluster import (
     free_port,
     is_free,
 )
+from deploy.logical import make_databases
 
-# The example's logical databases. They are beside the first, which is called like the role.
-LOGICAL_DATABASES = ("users", "greetings", "tweets")
 CHECKOUT_FOLDER = envfile.ROOT / ".local" / "postgres"
 LOCK_LIMIT = 90  # seconds to wait for another process that starts or stops the same server
 ATTEMPTS = 20  # ports to try
@@ -254,18 +251,8 @@ class CheckoutPostgres(LocalPostgres):
                 f"the server listens on port {record.port}, but LOCAL_DB_PORT in the environment "
                 "says another. Unset it: the port is in .env."
             )
-        _make_databases(self.url)
+        make_databases(self.url)
         return started
-
-
-def _make_databases(url: str) -> None:
-    """Make those of the example's databases that are not there yet."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        found = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
-        for name in LOGICAL_DATABASES:
-            if name not in found:
-                with contextlib.suppress(psycopg.errors.DuplicateDatabase):  # another was faster
-                    connection.execute(f'CREATE DATABASE "{name}"')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
