@@ -127,6 +127,7 @@ def test_who_writes_needs_an_account(tweets: Tweeting, method: str, path: str) -
     [
         (b"{text", "JSON parse error - Expecting property name"),
         (b'{"text": "\xff"}', "JSON parse error - 'utf-8' codec can't decode"),
+        (b"[" * 200_000, "JSON parse error - nested too deeply"),
     ],
 )
 def test_what_is_no_json(tweets: Tweeting, body: bytes, start: str) -> None:
@@ -142,6 +143,15 @@ def test_another_kind_of_body(tweets: Tweeting) -> None:
     answer = tweets.ask("POST", "/tweet/", data="<a/>", headers={"Content-Type": "text/xml"})
     assert answer.status_code == 415
     assert answer.json() == {"detail": 'Unsupported media type "text/xml" in request.'}
+
+
+def test_a_body_that_is_too_large(tweets: Tweeting) -> None:
+    """A body of more than 2.5 MB is a 413, whatever it is."""
+    for kind in ("application/json", "application/x-www-form-urlencoded"):
+        answer = tweets.ask(
+            "POST", "/tweet/", data=b"x" * 2_700_000, headers={"Content-Type": kind}
+        )
+        assert (answer.status_code, answer.json()) == (413, {"detail": "This is too large."})
 
 
 def test_the_life_of_a_tweet(tweets: Tweeting) -> None:

@@ -69,8 +69,8 @@ def tweeting(postgres_url: str) -> Iterator[Tweeting]:
     url = new_database(postgres_url, "tweeting")
     environment = {"DATABASE_URL": url, "DEMO_USER": USER, "DEMO_PASSWORD": PASSWORD}
     manage("migrate", "--verbosity=0", environment=environment)
-    manage("seed_account", environment={**environment, "SERVICE": "admin"})
-    said = manage("drf_create_token", USER, environment={**environment, "SERVICE": "admin"}).stdout
+    manage("seed_account", environment=environment)
+    said = manage("drf_create_token", USER, environment=environment).stdout
     token = said.split()[2]
     unlimited = {"THROTTLE_ANONYMOUS": "0", "THROTTLE_ACCOUNT": "0", "PAGE_DEADLINE": "20"}
     with puppet() as people, Fleet({**environment, **unlimited}) as fleet:

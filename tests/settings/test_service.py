@@ -23,6 +23,7 @@ PORTS = {"frontend": 8000, "admin": 8001, "user": 8010, "welcome": 8020, "tweets
         ("manage.py migrate", None, "admin", "manage.py migrate"),
         ("manage.py migrate", "user", "user", "manage.py migrate"),
         ("manage.py seed_people 5", None, "admin", "manage.py seed_people 5"),
+        ("manage.py drf_create_token me", None, "admin", "manage.py drf_create_token me"),
         ("manage.py", None, "frontend", "manage.py"),
     ],
 )

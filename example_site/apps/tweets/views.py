@@ -8,7 +8,6 @@ from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
-from rest_framework.exceptions import APIException
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +16,7 @@ from rest_framework.viewsets import ModelViewSet
 
 from concurrency import deadline
 from concurrency.errors import DeadlineExceeded
+from example_site.apps.tweets.errors import Late, TooLarge
 from example_site.apps.tweets.models import Tweet
 from example_site.apps.tweets.paging import TweetPages
 from example_site.apps.tweets.serializers import (
@@ -33,7 +33,7 @@ __all__ = ["TimelineView", "TweetViewSet"]
 INVALID, NOT_FOUND = {400: OpenApiTypes.OBJECT}, {404: Problem}
 # Of every view, and of those that write.
 ALWAYS = {429: Problem}
-WRITING = {**INVALID, 401: Problem, 403: Problem, 415: Problem, **ALWAYS}
+WRITING = {**INVALID, 401: Problem, 403: Problem, 413: Problem, 415: Problem, **ALWAYS}
 KEY = OpenApiParameter("id", int, OpenApiParameter.PATH, description="The key of a tweet.")
 LINK = OpenApiParameter(
     "Link",
@@ -49,13 +49,6 @@ LOCATION = OpenApiParameter(
     response=[201],
     description="The address of the new tweet.",
 )
-
-
-class Late(APIException):
-    """The time for a timeline has run out."""
-
-    status_code = 504
-    default_detail = "This took too long. Please try again later."
 
 
 @extend_schema_view(
@@ -101,6 +94,13 @@ class TweetViewSet(ModelViewSet):
         """Refuse who may not; a method that there is not is a 405 to everybody, never a 401."""
         if request.method in self.allowed_methods:
             super().check_permissions(request)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a body that is too large, before it is read into memory."""
+        super().initial(request, *args, **kwargs)
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+        if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise TooLarge
 
     def get_queryset(self) -> QuerySet[Tweet]:
         """Return the tweets; a list may be of one person."""
