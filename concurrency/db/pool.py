@@ -75,19 +75,19 @@ class Pool:
 
     # Lending
 
-    def lease(self, holder: Holding) -> Lease:
+    def lease(self, holder: Holding, owner: Any) -> Lease:
         """Return a lease on a connection that is open, idle and clean.
 
         Args:
-            holder: what will give the lease back; when it is garbage, or the
-                calling greenlet is dead, the pool takes the connection itself.
+            holder: what will give the lease back, unless it is garbage by then.
+            owner: its greenlet; when that is dead the pool takes the connection itself.
 
         Raises:
             PoolTimeout: none was free in time, or too many are waiting.
             Exception: what opening a connection raised.
         """
         place = user_place() if conf.TRACK_LEASES else None
-        lease = Lease(holder, gevent.getcurrent(), place)
+        lease = Lease(holder, owner, place)
         try:
             while True:
                 self._obtain(lease)

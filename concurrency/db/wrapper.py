@@ -51,6 +51,7 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
         self._lease: Lease | None = None
         self._leased_from: Pool | None = None
         self._linked_to: weakref.ref[Any] | None = None
+        self._home = weakref.ref(gevent.getcurrent())
         self._kept = 0
         self._may_use_pool = alias != NO_DB_ALIAS and is_patched()
         self._setting_up = False
@@ -86,7 +87,7 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
             lease, self._lease, self.connection = self._lease, None, None
             self._leased_from.give_back(lease, fit=False)
         pool = self._pool()
-        self._lease = lease = pool.lease(self)
+        self._lease = lease = pool.lease(self, self._owner())
         self._leased_from = pool
         try:
             self._link()
@@ -204,7 +205,7 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
 
     def _link(self) -> None:
         """Have the greenlet give the lease back when it ends, in whatever way."""
-        owner = gevent.getcurrent()
+        owner = self._owner()
         if self._linked_to is not None and self._linked_to() is owner:
             return
         if isinstance(owner, gevent.Greenlet):
@@ -216,6 +217,15 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
         """Give back what an ended greenlet still holds; runs in the hub."""
         if not self.is_shared():
             self._release()
+
+    def _owner(self) -> Any:
+        """Return the greenlet that a lease belongs to: the current one.
+
+        Unless it uses the wrapper of another one, who goes on with the connection when
+        the sharing, and this greenlet, have ended.
+        """
+        home = self._home()
+        return home if self.is_shared() and home is not None else gevent.getcurrent()
 
     def is_shared(self) -> bool:
         """Return whether other greenlets may use this wrapper, as Django's tests do."""

@@ -14,7 +14,7 @@ from django.db import close_old_connections, connection, connections, transactio
 from gevent.event import Event
 
 from concurrency import TaskGroup, gather, joinall, map_each, offload, spawn
-from concurrency.db import keep_lease
+from concurrency.db import keep_lease, registry
 from concurrency.errors import PoolTimeout
 from tests.concurrency.db.conftest import query, statistics, until
 
@@ -237,6 +237,22 @@ def test_a_wrapper_that_was_thrown_away_gives_its_connection_back(pool):
 
     gc.collect()
     assert query() == 1
+
+
+def test_a_connection_that_another_greenlet_has_opened_stays_with_its_wrapper(pool, target):
+    """Django's tests share wrappers with the threads of servers, which end before they do."""
+    mine = connections["default"]
+
+    def open_it():
+        mine.ensure_connection()
+
+    mine.inc_thread_sharing()
+    gevent.spawn(open_it).join()
+    mine.dec_thread_sharing()
+    session = query(target.session)
+    registry.find("default").reap()
+    assert statistics().in_use == 1
+    assert query(target.session) == session
 
 
 def test_two_parents_with_one_child_each_on_a_pool_of_two(pool):
