@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.test import Client, override_settings
 
+from deploy import services
 from tests.fleet import manage
 from tests.settings.test_service import NAMES
 
@@ -39,6 +40,12 @@ def test_each_service_is_fit_for_production(name: str) -> None:
     assert "no issues (0 silenced)" in answer.stdout
 
 
+def test_a_known_account_is_for_development_alone() -> None:
+    """`seed_account` makes no account in production."""
+    answer = manage("seed_account", environment=PRODUCTION)
+    assert answer.stdout.startswith("Only in development; elsewhere it is ")
+
+
 def test_no_migration_is_missing() -> None:
     """The models are as the migrations make them."""
     answer = manage("makemigrations", "--check", environment={"DATABASE_URL": "sqlite://:memory:"})
@@ -63,7 +70,8 @@ def copy(tmp_path: Path) -> Path:
     """Give a copy of the project in which a test may add files."""
     for name in ("concurrency", "example_site", "settings"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "manage.py", tmp_path)
+    for name in ("manage.py", "Procfile"):
+        shutil.copy(ROOT / name, tmp_path)
     (tmp_path / ".env").write_text(
         "ENVIRONMENT=settings.development\nSECRET_KEY=only for this test\n"
         f"DATABASE_URL=sqlite:///{tmp_path}/data.sqlite3\n"
@@ -84,12 +92,15 @@ def run(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_sixth_service_is_two_files(copy: Path) -> None:
-    """`startservice` writes a folder with two files, and the service is there."""
+    """`startservice` writes a folder with two files, and the service is there, in the Procfile as
+    well."""
     answer = run(copy, "startservice", "sixth")
     assert answer.returncode == 0, answer.stderr
     folder = copy / "example_site/services/sixth"
     assert sorted(file.name for file in folder.iterdir()) == ["settings.py", "urls.py"]
     assert "PORT = 8040" in (folder / "settings.py").read_text()
+    processes = services.read("127.0.0.1", 9000, copy / "Procfile")
+    assert (processes[-1].name, processes[-1].port) == ("sixth", 9040)
     answer = run(copy, "--service", "sixth", "check")
     assert answer.returncode == 0, answer.stderr
 
