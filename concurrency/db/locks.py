@@ -23,7 +23,6 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import TransactionManagementError
 from django.db.utils import DatabaseError, NotSupportedError
 
-from concurrency.db.registry import keep_lease
 from concurrency.errors import LockTimeout
 
 __all__ = ["advisory_lock"]
@@ -118,12 +117,12 @@ def _session_lock(connection: Any, take: Statement, release: Statement) -> Itera
         taken = _answer(connection, take)
         return taken
 
-    with keep_lease(connection.alias):
-        try:
-            yield attempt
-        finally:
-            if taken:
-                _release(connection, release)
+    # The pool sees by the statement that the session has a lock, and leaves it to its greenlet.
+    try:
+        yield attempt
+    finally:
+        if taken:
+            _release(connection, release)
 
 
 def _release(connection: Any, release: Statement) -> None:

@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 from django.db.transaction import TransactionManagementError
 from gevent.event import Event
 
+from concurrency import gather
 from concurrency.db.locks import advisory_lock
 from concurrency.errors import LockTimeout
 from tests.concurrency.db.conftest import statistics, until
@@ -111,11 +112,17 @@ def test_an_error_of_the_block_goes_on_its_way(pool: Callable[..., None]) -> Non
 
 
 @on_servers
-def test_the_connection_stays_with_its_holder(holder: Callable[..., Holder]) -> None:
-    """While the block waits for others its connection is not lent, for the lock is on it."""
-    one = holder()
-    assert statistics().in_use == 1
-    one.end()
+def test_the_connection_stays_with_its_holder(pool: Callable[..., None]) -> None:
+    """While the block waits for children its connection is not lent, for the lock is on it."""
+
+    def child() -> None:
+        with pytest.raises(LockTimeout), advisory_lock("nightly", timeout=0):
+            pytest.fail("the parent has lost it")
+
+    with advisory_lock("nightly", timeout=0):
+        gather(child)
+        assert statistics().in_use == 1
+    connection.close()
     until(lambda: statistics().in_use == 0, "given back")
 
 
