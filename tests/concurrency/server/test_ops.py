@@ -177,6 +177,7 @@ def test_a_replaced_worker_counts_on(served):
     name = 'concurrency_requests_total{method="GET",route="/number/<int:number>/",status="200"}'
     until(lambda: served.metric(name) >= 1, "it is counted")
     before, pid = served.metric(name), int(served.get("/")[1])
+    files = {path.name for path in served.folder.glob("concurrency-*/*/metrics/histogram_*")}
     os.kill(pid, signal.SIGKILL)
     label = f'concurrency_worker_memory_bytes{{pid="{pid}"}}'
     until(lambda: not served.metric(label), "it is gone")
@@ -185,6 +186,8 @@ def test_a_replaced_worker_counts_on(served):
     assert served.metric(name) == before
     served.get("/number/2/")
     until(lambda: served.metric(name) == before + 1, "it goes on")
+    after = {path.name for path in served.folder.glob("concurrency-*/*/metrics/histogram_*")}
+    assert after == files, "and in the same files"
 
 
 def test_it_ends_with_a_killed_arbiter(start):
