@@ -7,7 +7,15 @@ from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import DatabaseError
 
-__all__ = ["pending", "unreachable"]
+__all__ = ["aliases", "pending", "unreachable"]
+
+
+def aliases() -> list[str]:
+    """Return the aliases behind which there is a database.
+
+    A project whose databases all have names of their own leaves `default` empty.
+    """
+    return [alias for alias in connections if connections[alias].vendor != "unknown"]
 
 
 def unreachable(alias: str) -> str | None:

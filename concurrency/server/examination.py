@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from typing import Any
 
 from django.core.checks import run_checks
-from django.db import connections
 from django.db.utils import DatabaseError
 
 from concurrency import _mysqldb
@@ -46,7 +45,7 @@ class Examination:
             self._loaded()
             self._loaded = None
         return {
-            "databases": {alias: self._database(alias) for alias in connections},
+            "databases": {alias: self._database(alias) for alias in databases.aliases()},
             "checks": _checks(),
         }
 

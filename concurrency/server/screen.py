@@ -12,6 +12,7 @@ from django.db.utils import DatabaseError
 from concurrency.db.wrapper import PooledDatabaseWrapper
 from concurrency.deadlines import deadline
 from concurrency.errors import DeadlineExceeded
+from concurrency.server.databases import aliases
 from concurrency.server.options import ServeOptions
 
 __all__ = ["screen"]
@@ -58,7 +59,7 @@ def _ops(options: ServeOptions) -> list[tuple[str, str]]:
 def _pools(workers: int) -> list[tuple[str, str]]:
     """Say for each database what the workers may need and what its server allows."""
     lines = []
-    for alias in connections:
+    for alias in aliases():
         connection: Any = connections[alias]
         name = f"pool {alias!r}" if alias != "default" else "pool"
         if not isinstance(connection, PooledDatabaseWrapper):

@@ -7,12 +7,11 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
 from django.db.utils import DatabaseError
 
 from concurrency.db.locks import advisory_lock
 from concurrency.errors import LockTimeout
-from concurrency.server.databases import pending, unreachable
+from concurrency.server.databases import aliases, pending, unreachable
 
 __all__ = ["Command"]
 
@@ -42,7 +41,7 @@ class Command(BaseCommand):  # type: ignore[misc]
     def handle(self, *args: Any, wait: bool, apply: bool, timeout: float, **options: Any) -> None:
         """Go through all databases."""
         end = time.monotonic() + timeout
-        for alias in connections:
+        for alias in aliases():
             state = _state(alias)
             while state is not None and (wait or (apply and state.startswith("unreachable"))):
                 if time.monotonic() > end:

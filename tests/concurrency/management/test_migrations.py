@@ -84,6 +84,13 @@ def test_a_service_that_is_not_migrated_is_not_ready(tmp_path, empty_databases):
         server.is_ready()
 
 
+def test_a_default_database_that_is_empty_is_none(tmp_path, postgres_url):
+    """A project whose databases all have names is asked about those alone."""
+    write_project(tmp_path)
+    done = run(tmp_path, "migrations", UNNAMED_OF_TEST="1", DATABASE_URL=postgres_url)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_order_of_a_start():
     """Migrations are applied first, commands follow, and what others migrate is waited for last."""
     options = ServeOptions(

@@ -38,6 +38,8 @@ ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["concurrency", "app_of_test", *os.environ.get("APPS_OF_TEST", "").split()]
 MIDDLEWARE = ["concurrency.middleware.ConcurrencyMiddleware"]
 DATABASES = {"default": databases.from_url(os.environ["DATABASE_URL"])}
+if "UNNAMED_OF_TEST" in os.environ:
+    DATABASES = {"default": {}, "shop": DATABASES["default"]}
 if "SECOND_URL" in os.environ:
     DATABASES["second"] = databases.from_url(os.environ["SECOND_URL"])
 STATIC_URL = "/static/"
