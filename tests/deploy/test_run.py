@@ -83,9 +83,9 @@ class Checkout:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a person who has set nothing but the port."""
+        """The environment of a person who has set nothing but the port, and is in a hurry."""
         passed = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
-        return {**passed, "PORT": str(self.port)}
+        return {**passed, "PORT": str(self.port), "CONCURRENCY_NO_OPS": "true"}
 
     @contextmanager
     def run(self, *command: str, **environment: str) -> Iterator[Run]:
@@ -159,8 +159,10 @@ def test_make_run_twice(checkout: Checkout) -> None:
     """From nothing to pages; Ctrl-C ends all of it; a second time the data are still there, and a
     polite kill ends it as well."""
     base = f"http://127.0.0.1:{checkout.port}"
-    with checkout.run(*make_run()) as run:
+    with checkout.run(*make_run(), CONCURRENCY_NO_OPS="") as run:
         said = run.until("Ctrl-C ends it.")
+        ops = f"http://127.0.0.1:{checkout.port + 1000}"
+        assert requests.get(f"{ops}/startup", timeout=10).json()["status"] == "ok"
         assert f"curl -u user:password '{base}/ten-slow-requests/'" in said
         answer = requests.get(
             f"{base}/ten-slow-requests/?seconds=0", auth=("user", "password"), timeout=30
