@@ -19,7 +19,7 @@ __all__ = ["GeventWorker"]
 def __getattr__(name: str) -> Any:
     if name != "GeventWorker":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Importing gunicorn's worker before the patch would make it too late.
+    # It patches, which nobody wants who only imports this package.
     from concurrency.server.worker import GeventWorker
 
     return GeventWorker

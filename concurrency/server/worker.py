@@ -6,6 +6,10 @@ which order they end. What happens to requests is the gate's, see ``gate.py``.
 
 from __future__ import annotations
 
+import concurrency.patch  # noqa: F401 - the arbiter imports this before there is any worker
+
+# isort: split
+
 import os
 import socket
 import ssl

@@ -43,6 +43,7 @@ def test_an_idle_keep_alive_client_does_not_hold_up_the_exit(start):
     # By the worker's own clock: how long Python takes to exit depends on who else is busy.
     took = re.search(r"ended what it had begun in (\d+\.\d+) s", server.text())
     assert float(took[1]) < 1
+    assert "Traceback" not in server.text()
     assert idle.is_closed()
 
 
@@ -309,3 +310,10 @@ def test_max_requests_under_load_with_preload_loses_no_request(start, visitors):
     those = visitors(server)
     server.wait_for("Autorestarting worker", 3)
     nothing_is_lost(server, those)
+
+
+def test_the_worker_needs_no_configuration_of_ours(start):
+    """Its import patches the arbiter, before gunicorn's own patch could be too late for Django."""
+    server = start("-c", "python:bench", "--no-control-socket", DJANGO_SETTINGS_MODULE="")
+    assert server.get()[0] == 200
+    assert server.terminate() == 0
