@@ -10,6 +10,7 @@ import concurrency.patch  # noqa: F401 - the arbiter imports this before there i
 
 # isort: split
 
+import errno
 import os
 import socket
 import ssl
@@ -140,6 +141,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         except OSError:
             begun = False  # it left again
         if begun:
+            if not self.cfg.keepalive:
+                self._limit_only_head()
             super().handle(listener, client, addr)
         else:
             client.close()
@@ -161,6 +164,12 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         finally:
             self.drain.is_busy(client)
 
+    def _limit_only_head(self) -> None:
+        """Limit the head of a connection's only request, for which gunicorn has no limit."""
+        slow = ConnectionResetError(errno.ECONNRESET, "the head of a request came too slowly")
+        current: Any = gevent.getcurrent()
+        current.head_limit = gevent.Timeout.start_new(self.head_limit, slow)
+
     def timeout_ctx(self) -> gevent.Timeout:
         """Limit the time in which the head of a request may arrive."""
         # False: it ends the block and is not raised.
@@ -168,6 +177,9 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request on HTTP/1, and wait for the next."""
+        only_head = vars(gevent.getcurrent()).pop("head_limit", None)
+        if only_head is not None:
+            only_head.close()
         sock.settimeout(self.stall_limit)
         req.unreader.__class__ = Unreader
         req.unreader.give_up = req.force_close

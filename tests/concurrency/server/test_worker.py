@@ -115,16 +115,18 @@ def test_a_client_with_its_next_request_always_ready_starves_nobody(start):
     assert served < count / 2
 
 
-def test_a_client_that_sends_its_head_slowly_is_left(start):
+@pytest.mark.parametrize("keepalive", ["30", "0"])
+def test_a_client_that_sends_its_head_slowly_is_left(start, keepalive):
     """The head of a request has a limit as a whole, however often a byte comes."""
-    server = start("--keep-alive", "30")
+    server = start("--keep-alive", keepalive)
     slow = server.connect()
     slow.socket.sendall(b"GET / HTTP/1.1\r\n")
     with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as the machine likes
         for _ in range(200):
             slow.socket.sendall(b"X-Slow: 1\r\n")
             gevent.sleep(0.02)
-    assert server.get()[0] == 200
+    assert server.get("/sleep/0.6/")[0] == 200
+    assert "Traceback" not in server.text()
 
 
 def test_a_body_that_stalls_ends_its_request(start):
