@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -133,24 +134,34 @@ class Forwarded:
 
     Args:
         application: what is protected.
-        allowed: addresses and networks of proxies, separated by commas, or `*`.
+        allowed: addresses and networks of proxies, separated by commas.
+        also: another name, as in the WSGI environment, that only a proxy may set.
     """
 
-    def __init__(self, application: Application, allowed: str) -> None:
+    def __init__(self, application: Application, allowed: str, *also: str) -> None:
         self._application = application
-        self._networks = [ip_network(part.strip(), strict=False) for part in allowed.split(",")]
+        self._names = (*_OF_PROXIES, *also)
+        networks = [ip_network(part.strip(), strict=False) for part in allowed.split(",")]
+
+        @lru_cache(maxsize=1024)
+        def is_proxy(address: str) -> bool:
+            if not address:
+                return True
+            found = ip_address(address)
+            # A listener for both protocols shows IPv4 in the form of IPv6.
+            found = getattr(found, "ipv4_mapped", None) or found
+            return any(found in network for network in networks)
+
+        self._is_proxy = is_proxy
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Serve one request."""
         if not self._is_proxy(environ.get("REMOTE_ADDR", "")):
-            for name in [name for name in environ if name.startswith(_OF_PROXIES)]:
+            for name in [name for name in environ if name.startswith(self._names)]:
                 del environ[name]
         return self._application(environ, start_response)
-
-    def _is_proxy(self, address: str) -> bool:
-        return not address or any(ip_address(address) in network for network in self._networks)
 
 
 def wrap(application: Application, options: ServeOptions) -> Application:
@@ -160,10 +171,17 @@ def wrap(application: Application, options: ServeOptions) -> Application:
     if options.media:
         application = _media(application)
     if options.forwarded_allow_ips != "*":
-        application = Forwarded(application, options.forwarded_allow_ips)
+        application = Forwarded(application, options.forwarded_allow_ips, *_secure_header())
     if options.max_body_size:
         application = BodyLimit(application, options.max_body_size)
     return application
+
+
+def _secure_header() -> tuple[str, ...]:
+    """Return the name by which the project is told that a request was https, if it has one."""
+    from django.conf import settings
+
+    return settings.SECURE_PROXY_SSL_HEADER[:1] if settings.SECURE_PROXY_SSL_HEADER else ()
 
 
 def _static(application: Application) -> Application:

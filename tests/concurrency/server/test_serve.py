@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -110,11 +111,15 @@ def test_forwarded_headers_are_believed_from_a_socket(served):
 
 def test_forwarded_headers_of_strangers_are_dropped(start):
     """Who is not an allowed proxy can neither claim https nor another address."""
-    server = start("--forwarded-allow-ips", "192.0.2.1", "--no-metrics").is_ready()
+    options = ["--forwarded-allow-ips", "192.0.2.1", "--no-metrics", "--log-probes"]
+    server = start(*options, "--", "--keep-alive", "7").is_ready()
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
     seen = json.loads(server.get("/who/", headers=headers)[1])
     assert (seen["secure"], seen["for"]) == (False, "")
     assert server.status("/metrics") == 404
+    server.says('"GET /metrics HTTP/1.1" 404')
+    command = Path(f"/proc/{server.process.pid}/cmdline").read_text().split("\0")
+    assert command[command.index("--keep-alive") + 1] == "7", "gunicorn's own options follow --"
 
 
 def test_commands_run_in_order_before_the_port_opens(start, tmp_path):
