@@ -75,6 +75,7 @@ class Metrics:
             "From the first byte of the request to the last of the answer.",
             ["route", "method"],
         )
+        self._of_requests: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._lag = Histogram(
             "concurrency_hub_lag_seconds", "How late the hub turned.", buckets=_LAGS
         )
@@ -92,9 +93,15 @@ class Metrics:
 
     def request(self, route: str, method: str, status: str, seconds: float) -> None:
         """Count a request that has ended."""
-        method = method if method in _METHODS else "other"
-        self._requests.labels(route, method, status).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        # To look the labels up again would cost as much as to count.
+        key = (route, method if method in _METHODS else "other", status)
+        found = self._of_requests.get(key)
+        if found is None:
+            found = self._requests.labels(*key), self._seconds.labels(*key[:2])
+            self._of_requests[key] = found
+        counter, histogram = found
+        counter.inc()
+        histogram.observe(seconds)
 
     def lag(self, seconds: float) -> None:
         """Count a turn of the hub, which was so late."""
