@@ -199,6 +199,7 @@ class WebServer:
             "DEMO_PASSWORD": self.password,
             "WEB_CONCURRENCY": str(self._workers),
             "PYTHONUNBUFFERED": "1",
+            "SHED_AFTER": "0",  # who measures wants an answer to each request
             # Many servers start here, one after the other; none of them is probed.
             "CONCURRENCY_NO_OPS": "true",
             **self._given,

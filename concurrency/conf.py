@@ -35,7 +35,8 @@ class Options:
         REQUEST_DEADLINE: seconds that ``ConcurrencyMiddleware`` gives a request;
             None: no limit but what the caller asks for.
         SHED_AFTER: seconds for which all requests may have to wait in line before some
-            are answered 503; None: never.
+            are answered 503; None: a second with ``GeventWorker`` and never with
+            gunicorn's own worker; ``float("inf")``: never.
         TRACK_LEASES: whether errors of the pool say where a lease was taken; it
             costs some microseconds for each.
     """
@@ -48,7 +49,7 @@ class Options:
     MAX_IN_FLIGHT: int | None = None
     OFFLOAD_THREADS: int = 10
     REQUEST_DEADLINE: float | None = 30.0
-    SHED_AFTER: float | None = 1.0
+    SHED_AFTER: float | None = None
     TRACK_LEASES: bool = False
 
 

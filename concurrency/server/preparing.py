@@ -46,7 +46,8 @@ def prepare(worker: Any) -> None:
     drain.delay = current().drain_delay
     if reporting.mine is not None:
         drain.then = partial(reporting.mine.row.write, draining=True)
-    worker.wsgi = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=conf.SHED_AFTER)
+    shed_after = conf.SHED_AFTER or getattr(worker, "shed_after", None)
+    worker.wsgi = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=shed_after)
     _let_be_watched(worker)
 
 

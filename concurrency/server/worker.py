@@ -49,10 +49,12 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             byte on.
         stall_limit: seconds for which a client may neither send any of a body nor take any
             of an answer.
+        shed_after: what ``CONCURRENCY["SHED_AFTER"]`` is where it is None.
     """
 
     head_limit = 10.0
     stall_limit = 30.0
+    shed_after: float | None = 1.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
