@@ -39,6 +39,9 @@ class Server:
                 env={**environment(), "CONCURRENCY_OPS_PORT": str(self.ops_port)},
                 pass_fds=[listener.fileno()],
             )
+
+    def wait_until_it_answers(self) -> None:
+        """Return when it has answered once."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as client:
             client.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
             client.recv(4096)
@@ -62,6 +65,7 @@ def serving(worker: str) -> Iterator[Server]:
     """Run a worker of this class for the length of the block."""
     server = Server(worker)
     try:
+        server.wait_until_it_answers()
         yield server
     finally:
         if server.process.poll() is None:
