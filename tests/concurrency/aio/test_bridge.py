@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
 import gevent
@@ -423,6 +424,25 @@ def test_tasks_that_are_left_behind_are_cancelled():
     assert log == ["finally"]
     del main.task
     gc.collect()
+
+
+def test_generators_that_are_left_open_are_closed():
+    """An asynchronous generator that its coroutine did not finish is closed with it."""
+    log, held = [], []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            log.append("closed")
+
+    async def main() -> int:
+        held.append(numbers())
+        return await anext(held[-1])
+
+    assert [async_to_sync(main)(), async_to_sync(main)()] == [1, 1]
+    assert log == ["closed", "closed"]
 
 
 def test_a_greenlet_forgets_the_loop_of_a_coroutine():
