@@ -73,7 +73,7 @@ LOGICAL_DATABASES = _own.pop("LOGICAL_DATABASES")
 DEFAULT_DATABASE = _own.pop("DEFAULT_DATABASE", "default")
 DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE)
 # Seconds that a page waits for other services; the one that greets everyone takes more.
-PAGE_DEADLINE = environment.number("PAGE_DEADLINE", 5.0)
+PAGE_DEADLINE = environment.number("PAGE_DEADLINE", 10.0)
 # Requests in a minute to an API, from one address or of one account; 0 for no limit.
 THROTTLE_ANONYMOUS = environment.integer("THROTTLE_ANONYMOUS", 300)
 THROTTLE_ACCOUNT = environment.integer("THROTTLE_ACCOUNT", 1200)

@@ -41,7 +41,7 @@ SUGGESTED = {
     "watson": "John Watson",
 }
 # Times the limit of the page that greets one.
-FOR_EVERYONE = 4
+FOR_EVERYONE = 2
 
 Content = dict[str, Any]
 
