@@ -179,7 +179,8 @@ def collect(
             if name not in values and text:
                 values[name] = _cast(name, key, text)
         if name not in values and name.upper() in (settings or {}):
-            values[name] = _of_setting(name, (settings or {})[name.upper()])
+            value = (settings or {})[name.upper()]
+            values[name] = tuple(value) if isinstance(value, list) else value
     for name, value in values.items():
         if complaint := problem(name, value):
             raise OptionError(f"{name.replace('_', '-')} {complaint}")
@@ -258,10 +259,6 @@ def _cast(name: str, key: str, text: str) -> Any:
         raise OptionError(f"{key} in the environment is {text!r}, not a {noun}") from None
 
 
-def _of_setting(name: str, value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def to_text(value: Any) -> str:
     """Return an option's value as its environment variable has it."""
     if isinstance(value, bool):
@@ -281,13 +278,13 @@ def current() -> ServeOptions:
 def _setting() -> Mapping[str, Any]:
     loaded = sys.modules.get("django.conf")
     if loaded is not None and loaded.settings.configured:
-        return _mapping(getattr(loaded.settings, "CONCURRENCY", None))
+        return _of(loaded.settings)
     name = os.environ.get("DJANGO_SETTINGS_MODULE")
     if not name:
         return {}
     before = set(sys.modules)
     try:
-        return _mapping(getattr(importlib.import_module(name), "CONCURRENCY", None))
+        return _of(importlib.import_module(name))
     finally:
         for new in set(sys.modules) - before:
             if _is_of_project(getattr(sys.modules[new], "__file__", None)):
@@ -300,5 +297,6 @@ def _is_of_project(file: str | None) -> bool:
     return file is not None and file.startswith(folder) and "site-packages" not in file
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _of(settings: Any) -> Mapping[str, Any]:
+    value = getattr(settings, "CONCURRENCY", None)
     return value if isinstance(value, dict) else {}
