@@ -1,5 +1,7 @@
-"""The example: a small site that uses the library as any user would.
+"""The example: services that use the library as any user would.
 
-``apps`` holds one Django app for each subject, ``timeline`` the chart that
-their pages share. The library knows nothing of this package.
+``services`` says which there are, ``apps`` holds their code, one Django app for each
+subject. ``databases`` knows where an app's tables are, ``discovery`` and ``backends`` how
+services find and ask each other, ``answers`` how they answer. ``pages`` and ``timeline``
+are what their pages share. The library knows nothing of this package.
 """
