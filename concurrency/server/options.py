@@ -172,14 +172,14 @@ def collect(
 ) -> dict[str, Any]:
     """Return the values that have another source than the default; as `resolve`."""
     values = {name: value for name, value in (given or {}).items() if value is not None}
-    environ = os.environ if environ is None else environ
+    environ, settings = os.environ if environ is None else environ, settings or {}
     for name, found in _FIELDS.items():
         for key in (variable(name), found.metadata["also"]):
             text = environ.get(key, "").strip() if key else ""
             if name not in values and text:
                 values[name] = _cast(name, key, text)
-        if name not in values and name.upper() in (settings or {}):
-            value = (settings or {})[name.upper()]
+        if name not in values and name.upper() in settings:
+            value = settings[name.upper()]
             values[name] = tuple(value) if isinstance(value, list) else value
     for name, value in values.items():
         if complaint := problem(name, value):
@@ -211,9 +211,8 @@ def problem(name: str, value: Any) -> str | None:
     if kind == tuple[str, ...]:
         good = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
         return None if good else f"must be a list of strings, not {value!r}"
-    whole = kind is int
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        return f"must be a {'whole ' * whole}number, not {value!r}"
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        return f"must be a {'whole ' * (kind is int)}number, not {value!r}"
     if not math.isfinite(value) or value < (-1 if name == "max_requests_jitter" else least):
         return f"must be at least {least}, not {value!r}"
     if name.endswith("port") and value > 65535:
@@ -226,8 +225,8 @@ def _problem_of_text(name: str, value: Any) -> str | None:
         return f"must be a string, not {value!r}"
     if name.endswith("_path") and not value.startswith("/"):
         return f"must begin with a slash, not {value!r}"
-    if name == "forwarded_allow_ips":
-        return None if value == "*" else _problem_of_networks(value)
+    if name == "forwarded_allow_ips" and value != "*":
+        return _problem_of_networks(value)
     if name == "webhook_url" and value and not value.startswith(("http://", "https://")):
         return "must be an address that begins with http:// or https://"
     return None
@@ -269,8 +268,7 @@ def to_text(value: Any) -> str:
 def current() -> ServeOptions:
     """Return the options of this process's service: environment, then settings.
 
-    Where Django's settings are not loaded, their module is imported and dropped again: a
-    worker that is forked later imports it as it is then.
+    Where Django's settings are not loaded, their module is imported and dropped again.
     """
     return resolve(settings=_setting())
 
@@ -286,6 +284,7 @@ def _setting() -> Mapping[str, Any]:
     try:
         return _of(importlib.import_module(name))
     finally:
+        # A worker that is forked later imports it as it is then.
         for new in set(sys.modules) - before:
             if _is_of_project(getattr(sys.modules[new], "__file__", None)):
                 del sys.modules[new]
