@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from django.test import Client, override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -268,6 +269,17 @@ def test_what_needs_no_service_needs_none(stage: tuple[WebServer, Puppet]) -> No
     backends.asked.clear()
     assert frontend.get("/").status == 200
     assert backends.asked == []
+
+
+@pytest.mark.parametrize("development", [False, True])
+def test_developers_alone_see_the_calls(development: bool) -> None:
+    """The picture of the calls is there in development, and nowhere else."""
+    with puppet() as backends:
+        where = {"user": backends.url, "welcome": backends.url}
+        with override_settings(SERVICE_URLS=where, DEVELOPMENT=development):
+            page = Client().get(PAGE).content.decode()
+    assert "Buenas tardes, John Watson." in page
+    assert ("<svg" in page) is development
 
 
 # Texts
