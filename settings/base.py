@@ -94,7 +94,7 @@ CONCURRENCY: dict[str, Any] = {
     "BIND": environment.text("BIND_HOST", default="127.0.0.1"),
     "PORT": PORT,
     "WORKERS": environment.integer("WEB_CONCURRENCY", 1, least=1),
-    "SHED_AFTER": environment.number("SHED_AFTER", 0.5) or None,
+    "SHED_AFTER": environment.number("SHED_AFTER", 1.0) or float("inf"),
 }
 
 LANGUAGE_CODE = "en-us"

@@ -20,7 +20,7 @@ ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.
 
 DEVELOPMENT = True
 # A developer's machine is busy with more than this; nobody is turned away for it.
-CONCURRENCY = {**CONCURRENCY, "SHED_AFTER": environment.number("SHED_AFTER", 0.0) or None}
+CONCURRENCY = {**CONCURRENCY, "SHED_AFTER": environment.number("SHED_AFTER", 0.0) or float("inf")}
 
 # Seconds that every answer takes longer, to see what waits for what.
 DEVELOPMENT_DELAY = environment.number("DEVELOPMENT_DELAY", 0.0)
