@@ -27,7 +27,7 @@ __all__ = ["HOST", "ROOT", "Answer", "ServerError", "WebServer", "exit_on_sigter
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-START_LIMIT = 30  # seconds until a worker has to answer
+START_LIMIT = 60  # seconds until a worker has to answer
 STOP_LIMIT = 20  # seconds for requests in flight, then it is killed
 
 
