@@ -15,8 +15,9 @@ from typing import Any
 import gevent
 
 from concurrency import context
+from concurrency.aio.calls import Call
 from concurrency.aio.selector import HubSelector
-from concurrency.aio.worker import Call, LoopWorker, Worker
+from concurrency.aio.worker import LoopWorker, Worker
 
 # asyncio's loop for sockets: what it would make by itself.
 _Base: Any = asyncio.SelectorEventLoop

@@ -1,0 +1,100 @@
+"""One call of a function that a coroutine awaits, in a greenlet.
+
+It knows the greenlet in which it runs while it does, and nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gevent
+from gevent.hub import get_hub
+
+from concurrency.deadlines import _Expired
+from concurrency.tasks.group import _Interrupt
+
+#: Thrown into a greenlet to end what it does, not by what it does.
+INTERRUPTIONS = (gevent.GreenletExit, _Expired, _Interrupt)
+
+
+class _Stopped(gevent.GreenletExit):
+    """Thrown into a call for which no coroutine waits any more."""
+
+
+class Call(asyncio.Future[Any]):
+    """A function that runs in a greenlet, as a future of a loop.
+
+    When the future is cancelled, the function is interrupted.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fn: Callable[[], Any]) -> None:
+        super().__init__(loop=loop)
+        self._fn = fn
+        self._greenlet: Any = None
+        self._signal: _Stopped | None = None
+
+    def run(self) -> None:
+        """Call the function in this greenlet, and have the future tell.
+
+        Raises:
+            BaseException: what was thrown into the greenlet, to end it; the future is
+                cancelled then.
+        """
+        if self.cancelled():
+            return
+        self._greenlet = gevent.getcurrent()
+        interruption = None
+        deliver: Callable[[], object]
+        try:
+            deliver = partial(self.set_result, self._fn())
+        except INTERRUPTIONS as error:
+            deliver = self.cancel
+            if error is not self._signal:
+                interruption = error
+        except StopIteration as error:
+            # A future takes any exception but this one.
+            deliver = partial(self.set_exception, _not_stop_iteration(error))
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            deliver = partial(self.set_exception, error)
+        self._greenlet = None
+        self._tell(deliver)
+        if interruption is not None:
+            raise interruption
+
+    def _tell(self, deliver: Callable[[], object]) -> None:
+        loop: Any = self.get_loop()
+        if loop.is_closed() or self.done():
+            return
+        # A loop of ours may be told at once; it wakes by itself only if asked to.
+        wake = getattr(loop, "wake", None)
+        if wake is None or not wake():
+            loop.call_soon_threadsafe(self._tell_now, deliver)
+        else:
+            deliver()
+
+    def _tell_now(self, deliver: Callable[[], object]) -> None:
+        if not self.done():
+            deliver()
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the future, and interrupt the function if it runs."""
+        is_cancelled = super().cancel(msg)
+        if is_cancelled and self._greenlet is not None:
+            hub: Any = get_hub()
+            hub.loop.run_callback(self._interrupt)
+        return is_cancelled
+
+    def _interrupt(self) -> None:
+        """Throw into the function; runs in the hub, so it is waiting."""
+        if self._greenlet is not None and self._signal is None:
+            self._signal = _Stopped()
+            self._greenlet.throw(self._signal)
+
+
+def _not_stop_iteration(error: StopIteration) -> RuntimeError:
+    raised = RuntimeError("StopIteration was raised by a function that a coroutine awaits")
+    raised.__cause__ = error
+    return raised
