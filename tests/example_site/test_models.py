@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
+from concurrency.db import registry
 from example_site.apps.greet.models import Greeting
 from example_site.apps.person.models import Person
 from example_site.apps.translate.models import Translation
@@ -32,6 +33,7 @@ def _database(services_url: str) -> Iterator[None]:
     finally:
         connections[ALIAS].close()
         del connections[ALIAS], connections.settings[ALIAS]
+        registry.forget(ALIAS)
 
 
 def test_six_persons() -> None:

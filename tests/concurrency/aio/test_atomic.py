@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.core.wsgi import get_wsgi_application
 from django.db import connection, connections, transaction
@@ -16,13 +15,14 @@ from django.urls import path
 from django.views import View
 
 from concurrency.aio import atomic
+from tests.concurrency.aio.kinds import Kind
 
 is_atomic = sync_to_async(lambda: connection.in_atomic_block)
 
 
 async def writing(request: HttpRequest, outcome: str) -> HttpResponse:
     """Write a row, and fail if that is asked for."""
-    await ContentType.objects.acreate(app_label="aio", model=outcome)
+    await Kind.objects.acreate(app_label="aio", model=outcome)
     if outcome == "fails":
         raise PermissionDenied(outcome)
     return HttpResponse(f"{await is_atomic()}")
@@ -53,7 +53,7 @@ urlpatterns = [
 def table() -> Iterator[None]:
     """A table, and requests that are transactions."""
     with connection.schema_editor() as editor:
-        editor.create_model(ContentType)
+        editor.create_model(Kind)
     connection.close()
     settings = connections.settings["default"]
     settings["ATOMIC_REQUESTS"] = True
@@ -61,7 +61,7 @@ def table() -> Iterator[None]:
         yield
     settings["ATOMIC_REQUESTS"] = False
     with connection.schema_editor() as editor:
-        editor.delete_model(ContentType)
+        editor.delete_model(Kind)
     connection.close()
 
 
@@ -76,7 +76,7 @@ def test_an_asynchronous_view_is_in_a_transaction():
     """What an async view writes is committed when it succeeds, and undone when it fails."""
     assert get("/succeeds/") == b"True"
     assert b"403" in get("/fails/")
-    assert [row.model for row in ContentType.objects.all()] == ["succeeds"]
+    assert [row.model for row in Kind.objects.all()] == ["succeeds"]
 
 
 def test_a_class_based_view_is_in_a_transaction():

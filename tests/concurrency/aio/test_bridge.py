@@ -11,7 +11,6 @@ from contextvars import ContextVar
 import gevent
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
-from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.test import TestCase
 from django.utils import translation
@@ -22,6 +21,7 @@ from concurrency.aio import bridge
 from concurrency.aio.loop import HubLoop
 from concurrency.db import pool_statistics
 from concurrency.errors import DeadlineExceeded
+from tests.concurrency.aio.kinds import Kind
 from tests.concurrency.db.conftest import query, until
 
 BACKEND = "SELECT pg_backend_pid()"
@@ -33,11 +33,11 @@ variable: ContextVar[str] = ContextVar("variable", default="default")
 def table():
     """A table, for the length of this module."""
     with connection.schema_editor() as editor:
-        editor.create_model(ContentType)
+        editor.create_model(Kind)
     connection.close()
     yield
     with connection.schema_editor() as editor:
-        editor.delete_model(ContentType)
+        editor.delete_model(Kind)
     connection.close()
 
 
@@ -275,12 +275,12 @@ def test_sync_code_runs_on_the_connection_of_the_caller():
         await asyncio.sleep(0.001)
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(sync_to_async(query)(BACKEND)) for _ in range(3)]
-        found = await ContentType.objects.filter(app_label="aio").acount()
+        found = await Kind.objects.filter(app_label="aio").acount()
         return [one, *(other.result() for other in others), found]
 
     with transaction.atomic():
         own = query(BACKEND)
-        ContentType.objects.create(app_label="aio", model="written before")
+        Kind.objects.create(app_label="aio", model="written before")
         assert async_to_sync(main)() == [own, own, own, own, 1]
         transaction.set_rollback(True)
 
@@ -289,13 +289,13 @@ def test_a_coroutine_writes_into_the_transaction_of_the_caller():
     """A rollback of the caller undoes what its coroutine has written."""
 
     async def main() -> None:
-        await ContentType.objects.acreate(app_label="aio", model="undone")
+        await Kind.objects.acreate(app_label="aio", model="undone")
 
     with transaction.atomic():
         async_to_sync(main)()
-        assert ContentType.objects.filter(app_label="aio").count() == 1
+        assert Kind.objects.filter(app_label="aio").count() == 1
         transaction.set_rollback(True)
-    assert not ContentType.objects.filter(app_label="aio").exists()
+    assert not Kind.objects.filter(app_label="aio").exists()
 
 
 class TestTestCase(TestCase):
@@ -303,19 +303,19 @@ class TestTestCase(TestCase):
 
     def test_a_test_case_sees_its_rows_in_coroutines(self):
         """What a TestCase has written is seen by its coroutines, and the reverse."""
-        ContentType.objects.create(app_label="aio", model="of the test")
+        Kind.objects.create(app_label="aio", model="of the test")
 
         async def main() -> int:
-            await ContentType.objects.acreate(app_label="aio", model="of the coroutine")
-            return await ContentType.objects.filter(app_label="aio").acount()
+            await Kind.objects.acreate(app_label="aio", model="of the coroutine")
+            return await Kind.objects.filter(app_label="aio").acount()
 
         assert async_to_sync(main)() == 2
-        assert ContentType.objects.filter(app_label="aio").count() == 2
+        assert Kind.objects.filter(app_label="aio").count() == 2
 
     async def test_an_asynchronous_test(self):
         """An asynchronous test of a TestCase is in the test's transaction."""
-        await ContentType.objects.acreate(app_label="aio", model="of the test")
-        assert await ContentType.objects.filter(app_label="aio").acount() == 1
+        await Kind.objects.acreate(app_label="aio", model="of the test")
+        assert await Kind.objects.filter(app_label="aio").acount() == 1
 
 
 def test_idle_connections_are_lent_while_a_coroutine_waits():
