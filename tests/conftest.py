@@ -32,6 +32,11 @@ _NEEDED = {
     "openssl": "openssl",
 }
 
+# These start dozens of programs, which use the library as its users do.
+_OF_USERS = ("tests/bench/", "tests/deploy/", "tests/example_site/")
+_COVERED = "COVERAGE_PROCESS_CONFIG"
+_covered = os.environ.get(_COVERED)
+
 
 def _localdb(verb: str, home: str) -> str:
     command = [sys.executable, "-m", "deploy.localdb", verb, "--data", home]
@@ -72,6 +77,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if os.environ.get("CI"):
                 pytest.exit(f"{item.nodeid} needs {program}, which CI has to install", 2)
             item.add_marker(pytest.mark.skip(reason=f"{program} is not installed"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let programs run at their own speed that are not started for the library's coverage."""
+    if item.nodeid.startswith(_OF_USERS):
+        os.environ.pop(_COVERED, None)
+    elif _covered is not None:
+        os.environ[_COVERED] = _covered
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ logger = logging.getLogger("concurrency.server")
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 _LOOK = 0.5  # seconds between two looks for a change of state
 _LAST_WORDS = 10.0  # seconds for webhooks when the start has failed
+_LAST_ANSWERS = 1.0  # seconds for answers when it ends
 _THREADS = 32  # answers at the same time; who comes beyond is turned away
 
 Page = Callable[[str], tuple[int, str, bytes]]
@@ -63,6 +64,14 @@ class _Server(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
+
+    def end(self) -> None:
+        """Take nobody in any more, and let the answers that are under way be sent."""
+        self.shutdown()
+        limit = time.monotonic() + _LAST_ANSWERS
+        for _ in range(_THREADS):
+            if not self._free.acquire(timeout=max(0.0, limit - time.monotonic())):
+                return
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):  # who asks may go away
@@ -126,9 +135,10 @@ def main() -> None:
     health = Health(board, options, _examine(lambda: channel.send(b"r")))
     health.warm_up()
     server = _Server(listener, _pages(options, health, board, plan["metrics"]), options.log_probes)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
     watch = _Watch(options, board, health, plan["announce"]) if options.webhook_url else None
     channel.recv(1)
+    server.end()
     listener.close()
     health.close()
     if watch is not None:
