@@ -82,6 +82,7 @@ class NativeThread:
         *,
         grace: float = 0.0,
         budget: float = 0.0,
+        whole: bool = False,
     ) -> T:
         """Return what ``fn()`` returns in the native thread; other greenlets go on.
 
@@ -93,6 +94,7 @@ class NativeThread:
             on: what the call works on, to interrupt it.
             grace: seconds that a running call gets to end before it is interrupted.
             budget: seconds that a killed greenlet waits for the interrupted call.
+            whole: whether the call has to be made, also when it still waits in the queue.
 
         Raises:
             BaseException: what the call raised, or what the greenlet was killed with.
@@ -103,7 +105,7 @@ class NativeThread:
         try:
             self._wait(call)
         except BaseException:
-            self._stop(call, grace, budget)
+            self._stop(call, grace, budget, whole)
             raise
         error, call.error = call.error, None
         if error is not None:
@@ -193,9 +195,9 @@ class NativeThread:
             watcher.stop()
             watcher.close()
 
-    def _stop(self, call: _Call, grace: float, budget: float) -> None:
+    def _stop(self, call: _Call, grace: float, budget: float, whole: bool) -> None:
         with self._lock:
-            if not call.started:
+            if not (call.started or whole):
                 call.cancelled = True
                 return
         # Another kill has to wait until this is done, or nobody would do it.

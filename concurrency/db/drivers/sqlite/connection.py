@@ -92,7 +92,9 @@ class Connection(Delegating):
         if self._thread.is_current():
             return work()
         writes, ends = text.writes(sql), text.ends_transaction(sql)
-        return self._perform(work, writes=writes, ends=ends, patiently=patiently)
+        # Without it, what was to be undone could be committed with the rest.
+        whole = text.undoes(sql)
+        return self._perform(work, writes=writes, ends=ends, patiently=patiently, whole=whole)
 
     def perform_script(self, work: Callable[[], T]) -> T:
         """Execute statements of which nothing is known by calling ``work`` in the thread."""
@@ -100,7 +102,15 @@ class Connection(Delegating):
             return work()
         return self._perform(work, writes=True, ends=True, patiently=False)
 
-    def _perform(self, work: Callable[[], T], *, writes: bool, ends: bool, patiently: bool) -> T:
+    def _perform(
+        self,
+        work: Callable[[], T],
+        *,
+        writes: bool,
+        ends: bool,
+        patiently: bool,
+        whole: bool = False,
+    ) -> T:
         if writes:
             self._take_turn()
         inside = self._is_inside()
@@ -116,12 +126,14 @@ class Connection(Delegating):
                     self.has_lost_transaction = True
 
         try:
+            if whole:
+                return self.in_thread(call, grace=KILL_BUDGET, whole=True)
             return self.in_thread(call, grace=_WRITE_GRACE if writes and inside else 0.0)
         except BaseException:
             self._settle()
             raise
 
-    def in_thread(self, call: Callable[[], T], *, grace: float = 0.0) -> T:
+    def in_thread(self, call: Callable[[], T], *, grace: float = 0.0, whole: bool = False) -> T:
         """Return what ``call()`` returns in the thread of this connection."""
         if self._thread.is_current():
             return call()
@@ -131,7 +143,7 @@ class Connection(Delegating):
             raise sqlite3.OperationalError(
                 "a statement that was to be stopped still runs: the connection is of no use"
             )
-        return self._thread.run(call, self, grace=grace, budget=KILL_BUDGET)
+        return self._thread.run(call, self, grace=grace, budget=KILL_BUDGET, whole=whole)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         return patience.patiently(work, self._timeout, self._thread.is_stopped)

@@ -21,6 +21,7 @@ _WRITES = re.compile(
 _ENDS_TRANSACTION = re.compile(
     rf"{_START}(?:COMMIT|END|RELEASE|ROLLBACK)\b(?!.*\bTO\b)", re.IGNORECASE | re.DOTALL
 )
+_UNDOES = re.compile(rf"{_START}ROLLBACK\b", re.IGNORECASE | re.DOTALL)
 
 
 @lru_cache(maxsize=2048)
@@ -33,3 +34,9 @@ def writes(sql: str) -> bool:
 def ends_transaction(sql: str) -> bool:
     """Return whether there may be no transaction any more after a statement, as intended."""
     return _ENDS_TRANSACTION.match(sql) is not None
+
+
+@lru_cache(maxsize=2048)
+def undoes(sql: str) -> bool:
+    """Return whether a statement rolls back, a transaction or to a savepoint."""
+    return _UNDOES.match(sql) is not None
