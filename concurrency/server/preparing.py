@@ -35,10 +35,7 @@ def prepare(worker: Any) -> None:
     """
     if isinstance(worker.wsgi, Gate):
         return
-    from django.urls import get_resolver
-
-    # Reading the patterns is what imports the views.
-    _ = get_resolver().url_patterns
+    _import_what_requests_use()
     drain = getattr(worker, "drain", None)
     if drain is None:
         drain = worker.drain = Drain()
@@ -49,6 +46,19 @@ def prepare(worker: Any) -> None:
     shed_after = conf.SHED_AFTER or getattr(worker, "shed_after", None)
     worker.wsgi = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=shed_after)
     _let_be_watched(worker)
+
+
+def _import_what_requests_use() -> None:
+    """Import the views, the drivers of the databases and what resolves names of hosts."""
+    from django.db import connections
+    from django.db.utils import load_backend
+    from django.urls import get_resolver
+
+    # Reading the patterns is what imports the views.
+    _ = get_resolver().url_patterns
+    for settings in connections.settings.values():
+        load_backend(settings["ENGINE"])
+    _ = get_hub().resolver
 
 
 def _let_be_watched(worker: Any) -> None:
