@@ -32,7 +32,8 @@ environment.forget()
 
 wsgi_app = "wsgi:application"
 chdir = str(environment.ROOT)
-accesslog = None if _settings == "settings.production" else "-"
+# Each request has a line already, by `concurrency.request`.
+accesslog = None
 
 # Connections a client keeps open for its next request count towards `worker_connections`.
 keepalive = 5
