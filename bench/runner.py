@@ -46,7 +46,9 @@ def run(scenario: Scenario, results: Path, say: Say) -> Measurement:
             say(f"warming up for {scenario.warm_up} s with {scenario.clients} clients")
             _load(scenario, server, counter, folder / "warm-up", scenario.warm_up, say)
             say(f"measuring for {scenario.duration} s")
-            measurement = _load(scenario, server, counter, folder / "load", scenario.duration, say)
+            prefix = folder / "load"
+            cores = _load(scenario, server, counter, prefix, scenario.duration, say)
+            measurement = _measurement(scenario, prefix, counter, cores)
             (folder / "server.log").write_text(server.log(100_000))
     (folder / "report.txt").write_text(render(measurement) + "\n")
     say(f"results are in {folder}")
@@ -74,8 +76,8 @@ def _load(
     prefix: Path,
     duration: int,
     say: Say,
-) -> Measurement:
-    """Run the clients for ``duration`` seconds and return what they and the database saw."""
+) -> list[float]:
+    """Run the clients for ``duration`` seconds; return cores used: server, clients, machine."""
     environment = {**os.environ, "DEMO_USER": server.user, "DEMO_PASSWORD": server.password}
     progress = _progress(prefix, say)
     clients = locusts.start_locust(scenario, server.url, environment, prefix, duration)
@@ -89,7 +91,15 @@ def _load(
         if clients.poll() is None:
             clients.kill()
             clients.wait()
+    return [meter.cores for meter in meters]
+
+
+def _measurement(
+    scenario: Scenario, prefix: Path, counter: ConnectionCounter, used: list[float]
+) -> Measurement:
+    """Return what the clients and the database saw."""
     result = locusts.read_result(prefix)
+    server, clients, machine = used
     return Measurement(
         requests=result.requests,
         failures=result.failures,
@@ -99,9 +109,9 @@ def _load(
         connections=counter.most,
         median_ms=result.median_ms,
         p99_ms=result.p99_ms,
-        server_cores=meters[0].cores,
-        client_cores=meters[1].cores,
-        machine_cores=meters[2].cores,
+        server_cores=server,
+        client_cores=clients,
+        machine_cores=machine,
         cores=os.cpu_count() or 1,
     )
 
