@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import Coverage
 
 from tests.claims import CLAIMS, Claims
 
@@ -34,8 +35,10 @@ _NEEDED = {
 
 # These start dozens of programs, which use the library as its users do.
 _OF_USERS = ("tests/bench/", "tests/deploy/", "tests/example_site/")
-_COVERED = "COVERAGE_PROCESS_CONFIG"
-_covered = os.environ.get(_COVERED)
+_COVERED = {
+    "COVERAGE_PROCESS_START": str(ROOT / "tests" / "programs.coveragerc"),
+    "COVERAGE_FILE": str(ROOT / ".coverage"),
+}
 
 
 def _localdb(verb: str, home: str) -> str:
@@ -82,10 +85,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let programs run at their own speed that are not started for the library's coverage."""
-    if item.nodeid.startswith(_OF_USERS):
-        os.environ.pop(_COVERED, None)
-    elif _covered is not None:
-        os.environ[_COVERED] = _covered
+    if item.nodeid.startswith(_OF_USERS) or Coverage.current() is None:
+        for name in _COVERED:
+            os.environ.pop(name, None)
+    else:
+        os.environ.update(_COVERED)
 
 
 @pytest.fixture(scope="session")

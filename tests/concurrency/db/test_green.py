@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import select
@@ -72,20 +73,26 @@ def test_nothing_wakes_up_while_statements_run(pool, observer, target):
 
 
 @pytest.fixture
-def high_descriptors():
-    """Whatever is opened now has a descriptor above 1,023, where select() of C ends."""
-    opened = [os.open(os.devnull, os.O_RDONLY)]
-    while opened[-1] < 1100:
-        opened.append(os.dup(opened[0]))
-    yield
+def take_low_descriptors():
+    """Have what is opened from now on a descriptor above 1,023, where select() of C ends."""
+    opened = []
+
+    def take():
+        gc.collect()  # what it closes would be low and free
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+        while opened[-1] < 1100:
+            opened.append(os.dup(opened[0]))
+
+    yield take
     for descriptor in opened:
         os.close(descriptor)
 
 
 @pytest.mark.targets("postgresql", "mariadb")
-def test_descriptors_above_a_thousand_are_no_limit(high_descriptors, pool, observer, target):
+def test_descriptors_above_a_thousand_are_no_limit(take_low_descriptors, pool, observer, target):
     """To connect, to wait, to be killed and to cancel: nothing calls select()."""
     pool(max_size=2)
+    take_low_descriptors()
     killed = gevent.spawn(query, target.sleep(30))
     until(lambda: observer.running("30") == 1)
     connection.ensure_connection()
