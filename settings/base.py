@@ -40,6 +40,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+CSRF_FAILURE_VIEW = "example_site.pages.errors.forged"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -77,6 +78,8 @@ PAGE_DEADLINE = environment.number("PAGE_DEADLINE", 10.0)
 # Requests in a minute to an API, from one address or of one account; 0 for no limit.
 THROTTLE_ANONYMOUS = environment.integer("THROTTLE_ANONYMOUS", 300)
 THROTTLE_ACCOUNT = environment.integer("THROTTLE_ACCOUNT", 1200)
+# Login forms that one address may send in a minute, right or wrong; 0 for no limit.
+THROTTLE_LOGIN = environment.integer("THROTTLE_LOGIN", 10)
 # How many proxies in front add the address that they see to X-Forwarded-For.
 TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 0)
 # Where requests are counted.

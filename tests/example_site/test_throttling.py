@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 
 from concurrency import map_each
 from concurrency.caches import share_clients
+from example_site import limits
 from example_site.apps.tweets import throttling
 from settings.caches import from_url
 from settings.environment import SettingsError
@@ -42,9 +43,9 @@ class View(APIView):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """Give the seconds that the counter takes for the time; the limits are low, all counts new."""
     now = [6000.0]
-    monkeypatch.setattr(throttling, "time", lambda: now[0])
-    limits = {"THROTTLE_ANONYMOUS": LIMIT, "THROTTLE_ACCOUNT": LIMIT + 2, "TRUSTED_PROXIES": 0}
-    with override_settings(**limits, CACHES={"default": from_url("")}):
+    monkeypatch.setattr(limits, "time", lambda: now[0])
+    given = {"THROTTLE_ANONYMOUS": LIMIT, "THROTTLE_ACCOUNT": LIMIT + 2, "TRUSTED_PROXIES": 0}
+    with override_settings(**given, CACHES={"default": from_url("")}):
         share_clients()
         cache.clear()
         yield now

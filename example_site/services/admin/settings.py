@@ -21,6 +21,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "example_site.logins.LoginThrottleMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 CONTEXT_PROCESSORS = [

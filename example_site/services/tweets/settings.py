@@ -20,6 +20,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "example_site.logins.LoginThrottleMiddleware",
 ]
 LOGICAL_DATABASES = ["tweets", "users"]
 LOGIN_REDIRECT_URL = "/tweet/"
