@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import quote_etag
+from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
@@ -91,7 +92,11 @@ def problem(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
     if kind == JSON:
         response: HttpResponse = _json({"status": status, "error": sentence})
     elif kind == HTML:
-        context = {"status": status, "title": HTTPStatus(status).phrase, "sentence": sentence}
+        context = {
+            "status": status,
+            "title": gettext(HTTPStatus(status).phrase),
+            "sentence": sentence,
+        }
         response = render(request, "pages/error.html", context)
     else:
         response = text(f"{sentence}\n")

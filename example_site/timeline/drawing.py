@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+
 from example_site.timeline.chart import Bar, Timeline
 
 __all__ = ["Drawing", "draw"]
@@ -107,14 +109,14 @@ def seconds(value: float) -> str:
 
 
 def _describe(timeline: Timeline) -> str:
-    count = len(timeline.bars)
-    if not count:
-        return "Nothing ran."
-    pieces = "one bar" if count == 1 else f"{count} bars"
-    return (
-        f"{pieces}, finished after {seconds(timeline.total)}; one after the other it would "
-        f"have taken {seconds(timeline.one_after_the_other)}. The table has the numbers."
+    if not timeline.bars:
+        return gettext("Nothing ran.")
+    sentence = gettext(
+        "All was done after %(total)s; one after the other it would have taken %(sum)s. "
+        "The table has the numbers."
     )
+    total, in_sequence = seconds(timeline.total), seconds(timeline.one_after_the_other)
+    return sentence % {"total": total, "sum": in_sequence}
 
 
 def _row(bar: Bar, index: int, total: float) -> Row:
@@ -152,7 +154,9 @@ def _ticks(total: float) -> tuple[Tick, ...]:
 
 def _tick(value: float, step: float, total: float) -> Tick:
     place = 100 * value / total
-    anchor = "start" if value == 0 else "end" if place > _EDGE else "middle"
+    if value == 0:
+        return Tick("0.000%", "start", "0 s")
+    anchor = "end" if place > _EDGE else "middle"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return Tick(_percent(value, total), anchor, f"{value:.{decimals}f} s")
 

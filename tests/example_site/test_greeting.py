@@ -6,9 +6,11 @@ import gettext
 import re
 from collections.abc import Iterator
 from html import unescape
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
+import gevent
 import pytest
 from django.test import Client, override_settings
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +21,8 @@ from tests.example_site.puppet import Puppet, puppet
 from tests.fleet import Fleet
 from tests.servers import Answer, WebServer, serve, until
 
-LOCALE = Path(__file__).resolve().parents[2] / "example_site" / "locale"
+SITE = Path(__file__).resolve().parents[2] / "example_site"
+LOCALE = SITE / "locale"
 SPANISH = [
     ("00:00:00", "Hola"),
     ("04:59:59", "Hola"),
@@ -134,19 +137,37 @@ def test_everyone_in_order(fleet: Fleet) -> None:
     assert answer.text.count('class="timeline-bar"') == 2 + 2 * 6 + 1
 
 
-def test_an_unknown_page(fleet: Fleet) -> None:
-    """What is not there is an error page in the site's own clothes."""
-    answer = fleet["frontend"].get("/nowhere/", {"Accept": "text/html"})
-    assert answer.status == 404
-    assert "<h1>Not Found</h1>" in answer.text
-    assert "There is nothing at /nowhere/." in answer.text
+@pytest.mark.parametrize(
+    ("path", "accept", "title", "sentence"),
+    [
+        ("/nowhere/", "en", "Not Found", "There is nothing at /nowhere/."),
+        ("/nowhere/", "es", "No encontrado", "No hay nada en /nowhere/."),
+        ("/nowhere/?lang=de", "fr", "Nicht gefunden", "Unter /nowhere/ gibt es nichts."),
+        ("/slow-sql/", "fr", "Non autorisé", "Cette page demande un utilisateur"),
+    ],
+)
+def test_an_error_page(fleet: Fleet, path: str, accept: str, title: str, sentence: str) -> None:
+    """What is not there, or not for everybody, is a page like all others, in the same language."""
+    answer = fleet["frontend"].get(path, {"Accept": "text/html", "Accept-Language": accept})
+    assert answer.status in {401, 404}
+    assert f"<h1>{title}</h1>" in answer.text
+    assert f"<p>{sentence}" in answer.text
+    assert f'<html lang="{answer.headers["Content-Language"]}">' in answer.text
+
+
+def test_the_language_goes_along(fleet: Fleet) -> None:
+    """Who has chosen a language keeps it on the way to the other pages."""
+    page = fleet["frontend"].get("/?lang=de", {"Accept-Language": "fr"}).text
+    assert '<a href="/everyone/?lang=de">Alle</a>' in page
+    page = fleet["frontend"].get("/", {"Accept-Language": "fr"}).text
+    assert '<a href="/everyone/">Tout le monde</a>' in page
 
 
 @pytest.mark.slow
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(text=st.text(), where=st.sampled_from(["person", "lang", "tod", "slug"]))
+@given(text=st.text(), where=st.sampled_from(["person", "lang", "tod", "slug", "everyone"]))
 def test_no_text_is_an_error_of_the_server(fleet: Fleet, text: str, where: str) -> None:
     """Whatever is asked for, in a path or in a query, it is never the server's fault."""
     part = quote(text, safe="", errors="surrogatepass")
@@ -154,6 +175,8 @@ def test_no_text_is_an_error_of_the_server(fleet: Fleet, text: str, where: str) 
         assert fleet["user"].get(f"/person/{part}/").status < 500
         assert fleet["welcome"].get(f"/greet/{part}/").status < 500
         assert fleet["welcome"].get(f"/translate/hello/{part}/").status < 500
+    elif where == "everyone":
+        assert fleet["frontend"].get(f"/everyone/?lang={part}").status in {200, 404}
     else:
         query = {"person": "adler", "lang": "en", "tod": "06:00:00", where: part}
         parameters = "&".join(f"{key}={value}" for key, value in query.items())
@@ -229,15 +252,18 @@ def test_fifty_users_while_a_service_answers_garbage(stage: tuple[WebServer, Pup
     frontend, backends = stage
     backends.moods["/person/"] = "garbage"
 
-    def look(path: str) -> int:
-        return frontend.get(path).status
+    def look(path: str) -> str:
+        answer = frontend.get(path)
+        return f"{answer.status} {'' if answer.status == 200 else problem(answer)}"
 
+    fine, garbage = "200 ", "502 El servicio «user» no responde como debería. Inténtelo más tarde."
+    late = "504 Esto tardó demasiado. Inténtelo más tarde."
     seen = map_each(look, [PAGE, "/"] * 25, limit=50)
-    assert seen[1::2] == [200] * 25
+    assert seen[1::2] == [fine] * 25
     # On a machine that is busy, the little time of this frontend may be over before.
-    assert {502} <= set(seen[::2]) <= {502, 504}
+    assert {garbage} <= set(seen[::2]) <= {garbage, late}
     backends.moods.clear()
-    until(lambda: map_each(look, [PAGE, "/"] * 25, limit=50) == [200] * 50, "all is well", 30.0)
+    until(lambda: map_each(look, [PAGE, "/"] * 25, limit=50) == [fine] * 50, "all is well", 30.0)
 
 
 def test_it_recovers_by_itself(stage: tuple[WebServer, Puppet]) -> None:
@@ -271,6 +297,41 @@ def test_what_needs_no_service_needs_none(stage: tuple[WebServer, Puppet]) -> No
     assert backends.asked == []
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        (PAGE, {"/person/watson/", "/greet/tod/18:00:00/"}),
+        ("/everyone/?lang=es&tod=18:00:00", {"/person/", "/greet/tod/18:00:00/"}),
+    ],
+)
+def test_calls_are_made_at_the_same_time(path: str, asked: set[str]) -> None:
+    """Calls that do not need each other are all on their way before the first is answered."""
+    with puppet() as backends:
+        backends.moods["/"] = "silent"
+        where = {"user": backends.url, "welcome": backends.url}
+        with override_settings(SERVICE_URLS=where):
+            visit = gevent.spawn(Client().get, path)
+            until(lambda: set(backends.asked) == asked, f"all of {asked} are asked for")
+            backends.calm()
+            assert visit.get(timeout=10).status_code == 200
+
+
+def test_all_persons_are_asked_for_at_the_same_time() -> None:
+    """Names and translations of all persons are asked for before the first one is answered."""
+    people = ["adler", "hudson", "watson"]
+    with puppet() as backends:
+        for slug in people:
+            backends.moods[f"/person/{slug}/"] = "silent"
+        backends.moods["/translate/"] = "silent"
+        where = {"user": backends.url, "welcome": backends.url}
+        with override_settings(SERVICE_URLS=where):
+            visit = gevent.spawn(Client().get, "/everyone/?lang=es&tod=18:00:00")
+            wanted = [f"/person/{slug}/" for slug in people] + ["/translate/goodevening/es/"] * 3
+            until(lambda: sorted(backends.asked[2:]) == wanted, "all persons are asked for")
+            backends.calm()
+            assert visit.get(timeout=10).status_code == 200
+
+
 @pytest.mark.parametrize("development", [False, True])
 def test_developers_alone_see_the_calls(development: bool) -> None:
     """The picture of the calls is there in development, and nowhere else."""
@@ -285,12 +346,24 @@ def test_developers_alone_see_the_calls(development: bool) -> None:
 # Texts
 
 
+def texts() -> Iterator[str]:
+    """Yield the texts of the frontend that are to be translated, and the titles of its errors."""
+    for file in [*SITE.rglob("*.html"), *SITE.rglob("*.py")]:
+        source = file.read_text()
+        yield from re.findall(r'{% translate "(.+?)" %}', source)
+        for block in re.findall(r"{% blocktranslate.*?%}(.*?){% endblocktranslate %}", source):
+            yield re.sub(r"{{ (\w+) }}", r"%(\1)s", block)
+        yield from re.findall(r'\b_\("(.+?)"\)', source)
+    for status in (400, 401, 403, 404, 500, 502, 503, 504):
+        yield HTTPStatus(status).phrase
+
+
 @pytest.mark.parametrize("lang", ["es", "fr", "de"])
 def test_the_compiled_texts_are_those_of_the_source(lang: str) -> None:
-    """What `msgfmt` made of the translations is in git, and of the same age."""
+    """What `msgfmt` made of the translations is in git, of the same age, and has every text."""
     folder = LOCALE / lang / "LC_MESSAGES"
     pairs = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"', (folder / "django.po").read_text(), re.M)
     with (folder / "django.mo").open("rb") as compiled:
         catalogue = gettext.GNUTranslations(compiled)
-    assert len(pairs) > 20
     assert {text: catalogue.gettext(text) for text, _ in pairs} == dict(pairs)
+    assert sorted(set(texts()) - set(dict(pairs))) == []

@@ -29,6 +29,18 @@ def test_a_page_fits_its_screen(
     assert browser.get_log("browser") == []
 
 
+def covered(browser: Any, selector: str) -> list[str]:
+    """Return the texts, of those that can be seen, that the one before them runs into."""
+    found: list[str] = browser.execute_script(
+        "const boxes = [...document.querySelectorAll(arguments[0])].map("
+        "  one => [one.textContent, one.getBoundingClientRect()]).filter(([_, box]) => box.width);"
+        "return boxes.filter(([_, box], index) => index && box.left < boxes[index - 1][1].right)"
+        "  .map(([text, _]) => text);",
+        selector,
+    )
+    return found
+
+
 @pytest.mark.parametrize("path", PAGES[1:])
 @pytest.mark.parametrize("size", SIZES)
 def test_the_timeline_can_be_read(browser: Any, site: WebServer, path: str, size: str) -> None:
@@ -49,6 +61,13 @@ def test_the_timeline_can_be_read(browser: Any, site: WebServer, path: str, size
     )
     assert all(size_px >= 12 for size_px, _, _ in texts)
     assert all(left >= 0 and right <= SIZES[size][0] for _, left, right in texts)
+    assert covered(browser, ".timeline-tick") == []
+    lines = browser.execute_script(
+        "return [...document.querySelectorAll('.timeline-numbers td')].map(cell => {"
+        "  const line = document.createRange(); line.selectNodeContents(cell);"
+        "  return line.getClientRects().length;});"
+    )
+    assert set(lines) == {1}, "a number is broken in two"
 
 
 def test_the_page_needs_no_script(browser: Any, site: WebServer) -> None:

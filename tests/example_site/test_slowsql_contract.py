@@ -54,6 +54,15 @@ def test_a_bad_x_is_refused_by_name(site: WebServer, x: str) -> None:
     assert answer.text.startswith("The parameter x has to be an integer from ")
 
 
+def test_a_browser_gets_a_page(site: WebServer) -> None:
+    """The same sentence is a page to a browser, as any other error of the site."""
+    browser = {**site.authorization, "Accept": "text/html"}
+    answer = site.get("/ten-slow-queries/?seconds=x", browser)
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert "<h1>Bad Request</h1>" in answer.text
+    assert "The parameter seconds has to be a number" in answer.text
+
+
 def test_a_missing_x_is_refused_by_name(site: WebServer) -> None:
     """Without x the answer is a 400 that says that it is missing."""
     answer = site.get("/slow-sql/", site.authorization)
@@ -159,7 +168,7 @@ def test_what_is_answered_follows_accept(
     answer = site.get(f"{path}?seconds=0", headers)
     assert answer.status == 200
     assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
-    assert answer.headers["Vary"] == "Accept"
+    assert answer.headers["Vary"] == "Accept, Accept-Language"
     assert answer.headers["Cache-Control"] == "no-store"
 
 

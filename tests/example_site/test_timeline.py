@@ -112,12 +112,14 @@ def test_texts_are_escaped() -> None:
 
 
 def test_numbers_are_the_same_in_every_language() -> None:
-    """A language that writes a comma does not put one into the picture."""
+    """A language has its own words in the picture, and no comma of its own in the numbers."""
     timeline = Timeline("language", (Bar("a", 0.25, 1.5),), 1234.5)
     with override("de"):
         german = html(timeline)
     with override("en"):
-        assert german == html(timeline)
+        english = html(timeline)
+    assert re.findall(r"\d[\d.,]*", german) == re.findall(r"\d[\d.,]*", english)
+    assert ("Nacheinander" in german, "One after the other" in english) == (True, True)
 
 
 def test_a_failed_bar_is_marked() -> None:
@@ -135,5 +137,5 @@ def test_the_picture_has_a_name_and_a_table() -> None:
     assert ids is not None
     assert all(f'id="{name}"' in page for name in ids.groups())
     assert ">Ten things</title>" in page
-    for cell in ("one", "0.500", "1.750", "1.250"):
-        assert f"<td>{cell}</td>" in page
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
+    assert cells == ["one", "0.500", "1.750", "1.250"]

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from concurrency.errors import DeadlineExceeded
-from example_site.answers import View, text
+from example_site.answers import View, problem, text
 from example_site.apps.slowsql.fanout import ChildError, Outcome
 from example_site.apps.slowsql.parameters import ParameterError
 
@@ -40,10 +40,10 @@ def says_what_is_wrong(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except ParameterError as error:
-            return text(f"{error}\n", status=400)
+            return problem(request, 400, str(error))
         except ChildError as error:
-            return text(f"{error}\n", status=502)
+            return problem(request, 502, str(error))
         except DeadlineExceeded as error:
-            return text(f"Not all ten answers came in time: {error}.\n", status=504)
+            return problem(request, 504, f"Not all ten answers came in time: {error}.")
 
     return explained

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+
+from example_site.answers import View, problem
 
 __all__ = ["authorization_header", "basic_auth_required"]
-
-View = Callable[..., HttpResponse]
 
 
 def basic_auth_required(view: View) -> View:
@@ -25,12 +25,10 @@ def basic_auth_required(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if not _is_right(request.META.get("HTTP_AUTHORIZATION", "")):
-            return HttpResponse(
-                "This page needs a user and a password (HTTP basic authentication).\n",
-                status=401,
-                content_type="text/plain; charset=utf-8",
-                headers={"WWW-Authenticate": 'Basic realm="demo", charset="UTF-8"'},
-            )
+            sentence = _("This page needs a user and a password (HTTP basic authentication).")
+            response = problem(request, 401, sentence)
+            response["WWW-Authenticate"] = 'Basic realm="demo", charset="UTF-8"'
+            return response
         return view(request, *args, **kwargs)
 
     return guarded

@@ -6,9 +6,10 @@ import logging
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from concurrency.patch import is_patched
-from example_site.answers import read_only, text
+from example_site.answers import problem, read_only, text
 from example_site.apps.slowsql.answers import answer, says_what_is_wrong
 from example_site.apps.slowsql.credentials import basic_auth_required
 from example_site.apps.slowsql.fanout import Square, run_ten
@@ -19,6 +20,11 @@ from example_site.apps.slowsql.statement import square_slowly
 __all__ = ["slow_sql", "ten_slow_queries", "ten_slow_requests"]
 
 logger = logging.getLogger(__name__)
+
+NOT_PATCHED = (
+    "This process is not patched, so it does one thing at a time: it would wait for itself. Start "
+    "it without CONCURRENCY_PATCH=0, and with `import concurrency.patch` as the first import."
+)
 
 
 @read_only
@@ -31,7 +37,7 @@ def slow_sql(request: HttpRequest) -> HttpResponse:
         return text(str(square_slowly(x, seconds)))
     except DatabaseError as error:
         logger.exception("slow-sql: x=%s, seconds=%s", x, seconds)
-        return text(f"The database failed: {type(error).__name__}: {error}\n", status=503)
+        return problem(request, 503, f"The database failed: {type(error).__name__}: {error}")
 
 
 @read_only
@@ -39,7 +45,7 @@ def slow_sql(request: HttpRequest) -> HttpResponse:
 @says_what_is_wrong
 def ten_slow_requests(request: HttpRequest) -> HttpResponse:
     """Answer ten squares that this server asked itself for, all at the same time."""
-    return _ten(request, ask_for_square, "requests")
+    return _ten(request, ask_for_square, "requests", _("Ten slow requests"))
 
 
 @read_only
@@ -47,17 +53,12 @@ def ten_slow_requests(request: HttpRequest) -> HttpResponse:
 @says_what_is_wrong
 def ten_slow_queries(request: HttpRequest) -> HttpResponse:
     """Answer ten squares from ten statements on ten connections at the same time."""
-    return _ten(request, square_slowly, "queries")
+    return _ten(request, square_slowly, "queries", _("Ten slow queries"))
 
 
-def _ten(request: HttpRequest, square: Square, what: str) -> HttpResponse:
+def _ten(request: HttpRequest, square: Square, what: str, title: str) -> HttpResponse:
     seconds = read_seconds(request.GET)
     if not is_patched():
-        return text(
-            "This process is not patched, so it does one thing at a time: it would wait for "
-            "itself. Start it without CONCURRENCY_PATCH=0, and with `import concurrency.patch` "
-            "as the first import.\n",
-            status=503,
-        )
-    outcome = run_ten(square, seconds, f"Ten slow {what}")
+        return problem(request, 503, NOT_PATCHED)
+    outcome = run_ten(square, seconds, title)
     return answer(request, outcome, {"what": what, "seconds": f"{seconds:g}"})

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from datetime import time
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone, translation
 
@@ -25,13 +24,11 @@ class Asked:
     Attributes:
         person: the slug of a person; may be empty.
         lang: the language of the greeting, as it was given or else that of the page.
-        page_lang: the language of the page, which is one that there are texts in.
         tod: the time of day as it was given; may be empty.
     """
 
     person: str
     lang: str
-    page_lang: str
     tod: str
 
     @property
@@ -60,13 +57,9 @@ class Asked:
 
 
 def read(request: HttpRequest) -> Asked:
-    """Return what the query string asks for; the language falls back to ``Accept-Language``."""
-    given = request.GET.get("lang", "").strip().lower()
-    known = dict(settings.LANGUAGES)
-    page_lang = given if given in known else translation.get_language_from_request(request)
+    """Return what the query string asks for; the language falls back to that of the page."""
     return Asked(
         person=request.GET.get("person", "").strip(),
-        lang=given or page_lang,
-        page_lang=page_lang,
+        lang=request.GET.get("lang", "").strip().lower() or translation.get_language(),
         tod=request.GET.get("tod", "").strip(),
     )

@@ -9,8 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import translation
-from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from concurrency import deadline
@@ -76,22 +74,14 @@ def _page(
     request: HttpRequest, template: str, asked: Asked, calls: Calls, content: Callable[[], Content]
 ) -> HttpResponse:
     """Render a page with its content, or with the sentence that says why there is none."""
-    with translation.override(asked.page_lang):
-        status, found = _outcome(content)
-        context = {
-            **found,
-            "asked": asked,
-            "languages": settings.LANGUAGES,
-            "suggested": SUGGESTED,
-        }
-        if settings.DEVELOPMENT:
-            timeline = calls.timeline("Calls to other services")
-            context["timeline"] = timeline if timeline.bars else None
-        response = render(request, template, context, status=status)
-    response["Content-Language"] = asked.page_lang
+    status, found = _outcome(content)
+    context = {**found, "asked": asked, "languages": settings.LANGUAGES, "suggested": SUGGESTED}
+    if settings.DEVELOPMENT:
+        timeline = calls.timeline(_("Calls to other services"))
+        context["timeline"] = timeline if timeline.bars else None
+    response = render(request, template, context, status=status)
     # It depends on the time, and on who is up.
     response["Cache-Control"] = "no-store"
-    patch_vary_headers(response, ["Accept-Language"])
     return response
 
 

@@ -12,7 +12,10 @@ INSTALLED_APPS = [
     "example_site.apps.ui",
     "example_site.apps.slowsql",
 ]
-MIDDLEWARE = ["whitenoise.middleware.WhiteNoiseMiddleware"]
+MIDDLEWARE = [
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "example_site.languages.LanguageMiddleware",
+]
 LANGUAGES = [("en", "English"), ("es", "Español"), ("fr", "Français"), ("de", "Deutsch")]
 LOCALE_PATHS = [Path(__file__).resolve().parents[2] / "locale"]
 # The slow statements run on it; there are no tables.
