@@ -203,6 +203,8 @@ def _greet() -> None:
         (f"{base.get('user', '')}/person/sherlock/", "what the frontend asks for a name"),
         (f"{base.get('welcome', '')}/greet/tod/18:03:09/", "and for a greeting"),
     ]
+    shown = "\n".join(url for url, _ in table)
+    table += [(f"{url}/", f"the service {name}") for name, url in base.items() if url not in shown]
     width = max(len(url) for url, _ in table)
     _say(
         "",

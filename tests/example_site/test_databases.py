@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+import requests
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import override_settings
@@ -25,6 +27,11 @@ from tests.mariadb import MariaDB
 
 MAP = {"person": "users", "auth": "users", "contenttypes": "users", "greet": "greetings"}
 MAP |= {"translate": "greetings", "tweets": "tweets", "authtoken": "users"}
+TABLES_OF_USERS = {
+    *("auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups"),
+    *("auth_user_user_permissions", "authtoken_token", "django_admin_log", "django_content_type"),
+    *("django_migrations", "django_session", "person_person"),
+}
 EVERY: dict[str, dict[str, str]] = {"default": {}, "users": {}, "greetings": {}, "tweets": {}}
 
 
@@ -107,7 +114,7 @@ def three(postgres_url: str, mariadb: MariaDB, tmp_path: Path) -> dict[str, str]
 
 
 def tables(three: dict[str, str], mariadb: MariaDB, tmp_path: Path) -> list[set[str]]:
-    """Return the apps that have tables in each of the three."""
+    """Return the tables of each of the three."""
     with psycopg.connect(three["DATABASE_URL_USERS"]) as postgresql:
         sql = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         users = postgresql.execute(sql).fetchall()
@@ -116,7 +123,23 @@ def tables(three: dict[str, str], mariadb: MariaDB, tmp_path: Path) -> list[set[
         greetings = cursor.fetchall()
     with contextlib.closing(sqlite3.connect(tmp_path / "tweets.sqlite3")) as file:
         tweets = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return [{name.partition("_")[0] for (name,) in rows} for rows in (users, greetings, tweets)]
+    return [{name for (name,) in rows} for rows in (users, greetings, tweets)]
+
+
+def left(three: dict[str, str], mariadb: MariaDB, tmp_path: Path) -> list[object]:
+    """Return how many persons, greetings and translations there are, and the texts of tweets."""
+    with psycopg.connect(three["DATABASE_URL_USERS"]) as postgresql:
+        found = [postgresql.execute("SELECT count(*) FROM person_person").fetchone()]
+    with mariadb.root() as connection, connection.cursor() as cursor:
+        for sql in (
+            "SELECT count(*) FROM greetings.greet_greeting",
+            "SELECT count(*) FROM greetings.translate_translation",
+        ):
+            cursor.execute(sql)
+            found.append(cursor.fetchone())
+    with contextlib.closing(sqlite3.connect(tmp_path / "tweets.sqlite3")) as file:
+        texts = [text for (text,) in file.execute("SELECT text FROM tweets_tweet")]
+    return [*(row and row[0] for row in found), texts]
 
 
 @pytest.mark.slow
@@ -126,22 +149,31 @@ def test_three_databases_of_three_kinds(
     three: dict[str, str], mariadb: MariaDB, tmp_path: Path
 ) -> None:
     """Each app's tables are in its own database alone, also when two migrate at the same time;
-    the services find them; and the data of the migrations go as they came."""
+    the services find and write them; and the data of the migrations go as they came."""
     with ThreadPoolExecutor() as both:
         list(both.map(lambda _: manage("migrate", environment=three), range(2)))
     users, greetings, tweets = tables(three, mariadb, tmp_path)
-    assert users == {"django", "auth", "person"} | (users & {"authtoken"})
-    assert greetings == {"django", "greet", "translate"}
-    assert tweets == {"django", "sqlite", "tweets"}
+    assert users == TABLES_OF_USERS
+    assert greetings == {"django_migrations", "greet_greeting", "translate_translation"}
+    assert tweets == {"django_migrations", "sqlite_sequence", "tweets_tweet"}
+    manage("seed_account", environment=three)
+    token = manage("drf_create_token", "user", environment=three).stdout.split()[2]
     with Fleet(three) as fleet:
-        fleet.start("user", "welcome", "tweets")
+        fleet.start("user", "welcome")
+        fleet.start("tweets")
         assert fleet["user"].get("/person/adler/").text == "Irene Adler"
         assert fleet["welcome"].get("/greet/tod/06:00:00/").text == "goodmorning"
         assert fleet["welcome"].get("/translate/goodmorning/es/").text == "Buenos días"
-    with ThreadPoolExecutor() as all_four:
-        zero = [("person", "zero"), ("translate", "zero"), ("tweets", "zero")]
-        list(all_four.map(lambda what: manage("migrate", *what, environment=three), zero))
-    users, greetings, tweets = tables(three, mariadb, tmp_path)
-    assert "person" not in users
-    assert greetings == {"django", "greet"}
-    assert tweets == {"django", "sqlite"}
+        written = requests.post(
+            f"{fleet['tweets'].url}/tweet/",
+            json={"text": "In a third database", "person": "adler"},
+            headers={"Authorization": f"Token {token}"},
+            timeout=20,
+        )
+        assert written.status_code == 201
+        (adler,) = json.loads(fleet["tweets"].get("/tweet/timeline/?people=adler").text)
+        assert (adler["name"], adler["tweets"]) == ("Irene Adler", [written.json()])
+    with ThreadPoolExecutor() as all_three:
+        apps = ("person", "greet", "tweets")
+        list(all_three.map(lambda app: manage("migrate", app, "0001", environment=three), apps))
+    assert left(three, mariadb, tmp_path) == [0, 0, 0, ["In a third database"]]

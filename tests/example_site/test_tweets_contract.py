@@ -6,10 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import gevent
 import pytest
 import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.example_site.tweeting import PASSWORD, USER, Tweeting
 from tests.servers import until
@@ -57,6 +60,13 @@ NOT_ALLOWED = [
     ("PUT", "/tweet/", "GET, POST, HEAD, OPTIONS"),
     ("POST", "/tweet/1", "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"),
     ("POST", "/tweet/timeline/", "GET, HEAD, OPTIONS"),
+]
+PLACES = [
+    "/tweet/{}",
+    "/tweet/?person={}",
+    "/tweet/?cursor={}",
+    "/tweet/?page_size={}",
+    "/tweet/timeline/?people={}",
 ]
 WRITES = [("POST", "/tweet/"), ("PUT", "/tweet/1"), ("PATCH", "/tweet/1"), ("DELETE", "/tweet/1")]
 
@@ -201,6 +211,17 @@ def test_the_tweets_of_one_person(tweets: Tweeting) -> None:
     create(tweets, text="Elementary", person="sherlock")
     found = tweets.ask("GET", "/tweet/?person=sherlock").json()
     assert [tweet["text"] for tweet in found] == ["Elementary", "This is a test"]
+
+
+@pytest.mark.slow
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=st.text(), where=st.sampled_from(PLACES))
+def test_no_text_is_an_error_of_the_server(tweets: Tweeting, text: str, where: str) -> None:
+    """Whatever is asked for, in a path or in a query, it is never the server's fault."""
+    answer = tweets.ask("GET", where.format(quote(text, safe="")))
+    assert answer.status_code in {200, 400, 404}
 
 
 def test_a_timeline_is_gathered_in_parallel(tweets: Tweeting) -> None:

@@ -20,6 +20,8 @@ from __future__ import annotations
 PORT = {port}
 # Apps of example_site/apps, and of Django's own those that they need.
 INSTALLED_APPS = ["example_site.pages"]
+# The gatekeeper lets in nobody but other services; take it out where people come themselves.
+MIDDLEWARE = ["example_site.gatekeeper.ServiceTokenMiddleware"]
 # Those of settings/base.py in which the apps have their tables.
 LOGICAL_DATABASES: list[str] = []
 '''
