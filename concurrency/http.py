@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from gevent.monkey import get_original
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.exceptions import EmptyPoolError
-from urllib3.util import Retry
+from urllib3.util import Retry, Timeout
 
 from concurrency.context import outgoing
 from concurrency.deadlines import remaining
@@ -31,8 +32,10 @@ TIMEOUT_HEADER = "X-Request-Timeout-Ms"
 _AFTER_DEADLINE = 0.1
 
 # Methods that a server may be asked twice (RFC 9110, 9.2.2), and answers that ask for it.
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _PASSING_ERRORS = frozenset({502, 503, 504})
+
+_NativeLocal: Any = get_original("_thread", "_local")
 
 
 class Session(requests.Session):
@@ -40,7 +43,7 @@ class Session(requests.Session):
 
     Args:
         max_connections: connections to one host, at least 1; a call that finds
-            all of them in use waits.
+            all of them in use waits. A thread of ``offload`` has its own.
         connect_timeout: seconds to connect. The default is just above the time
             after which TCP repeats its first packet, three seconds.
         read_timeout: seconds to wait for the next bytes of an answer.
@@ -55,6 +58,10 @@ class Session(requests.Session):
 
     The running deadline shortens all of these. A ``timeout`` that is given with a
     call replaces those of connecting and reading.
+
+    A server may close a connection that was kept at the very moment when it is used
+    again. That is no error of the caller: a request that may be repeated is sent once
+    more, on a new connection, also without ``retries``.
 
     Raises:
         DeadlineExceeded: by the ``with deadline(...)`` around a call.
@@ -94,7 +101,7 @@ class Session(requests.Session):
             for add in outgoing:
                 add(request.headers)
         if self.send_deadline and (left := remaining()) is not None:
-            request.headers[TIMEOUT_HEADER] = str(int(left * 1000))
+            request.headers[TIMEOUT_HEADER] = _in_milliseconds(left)
         return super().send(request, **kwargs)
 
 
@@ -109,15 +116,22 @@ def _limited(timeout: Any) -> Any:
     return left if timeout is None else min(timeout, left)
 
 
-class _Adapter(HTTPAdapter):
-    """Connections that are bounded for each host, with a finite wait for one."""
+def _in_milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
+
+
+class _Adapter(HTTPAdapter, _NativeLocal):  # type: ignore[misc]
+    """Connections that are bounded for each host, with a finite wait for one.
+
+    Made anew in each native thread: a socket belongs to the hub of the thread that made it.
+    """
 
     def __init__(self, max_connections: int, pool_timeout: float, retries: int) -> None:
         self._max_connections = max_connections
         self._pool_timeout = pool_timeout
         policy = Retry(
             total=retries,
-            allowed_methods=_SAFE_METHODS,
+            allowed_methods=_REPEATABLE_METHODS,
             status_forcelist=_PASSING_ERRORS,
             backoff_factor=0.1,
             backoff_jitter=0.1,
@@ -135,8 +149,8 @@ class _Adapter(HTTPAdapter):
         manager: PoolManager = self.poolmanager
         limit = self._pool_timeout
         manager.pool_classes_by_scheme = {
-            "http": _bounded(HTTPConnectionPool, limit),
-            "https": _bounded(HTTPSConnectionPool, limit),
+            "http": _kept(HTTPConnectionPool, limit),
+            "https": _kept(HTTPSConnectionPool, limit),
         }
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
@@ -151,13 +165,45 @@ class _Adapter(HTTPAdapter):
             ) from error
 
 
-def _bounded(base: type[HTTPConnectionPool], limit: float) -> type[HTTPConnectionPool]:
-    """Return a pool class that waits for a connection for a finite time."""
+def _kept(base: type[HTTPConnectionPool], limit: float) -> type[HTTPConnectionPool]:
+    """Return a class of pools that keep connections, wait for one for a finite time,
+    and send again what met one that its server was just closing.
+    """
 
-    class Bounded(base):  # type: ignore[misc, valid-type]
+    class Kept(base):  # type: ignore[misc, valid-type]
         def _get_conn(self, timeout: float | None = None) -> Any:
             return super()._get_conn(_limited(limit if timeout is None else timeout))
 
-    Bounded.__name__ = base.__name__  # it is part of urllib3's messages
+        def _make_request(self, conn: Any, method: str, url: str, **kwargs: Any) -> Any:
+            was_open = conn.sock is not None
+            try:
+                return super()._make_request(conn, method, url, **kwargs)
+            except ConnectionError:
+                if not (was_open and _is_repeatable(conn, method, kwargs["body"])):
+                    raise
+            conn.close()  # so that it is opened anew
+            _update(kwargs)
+            return super()._make_request(conn, method, url, **kwargs)
 
-    return Bounded
+    Kept.__name__ = base.__name__  # it is part of urllib3's messages
+
+    return Kept
+
+
+def _is_repeatable(connection: Any, method: str, body: Any) -> bool:
+    """Return whether a request may be sent again, and can be, on the same connection."""
+    # A file or a generator has been read; a tunnel is made where connections are taken.
+    can_be = body is None or isinstance(body, bytes | str)
+    return can_be and method in _REPEATABLE_METHODS and connection._tunnel_host is None
+
+
+def _update(request: dict[str, Any]) -> None:
+    """Bring the arguments of a request that is repeated in line with the time that is left."""
+    left = remaining()
+    if left is None:
+        return
+    timeout: Timeout = request["timeout"]
+    connect, read = _limited((timeout.connect_timeout, timeout.read_timeout))
+    request["timeout"] = Timeout(connect=connect, read=read)
+    if TIMEOUT_HEADER in request["headers"]:
+        request["headers"][TIMEOUT_HEADER] = _in_milliseconds(left)

@@ -20,9 +20,6 @@ __all__ = ["BackendDown", "BackendError", "BackendSlow", "NotThere", "Refused", 
 # Connections to one service. More calls than this wait for one of them.
 MAX_CONNECTIONS = 100
 CONNECT_TIMEOUT, READ_TIMEOUT = 3.05, 10.0
-# All calls only read. A connection that was kept open may be closed by the service at the moment
-# when it is used again, which nobody can know before.
-RETRIES = 2
 # What services answer of their own fault, and what it means that they had no time.
 SERVER_ERROR, GATEWAY_TIMEOUT = 500, 504
 # And that they do not know us, which is no fault of what was asked for.
@@ -131,7 +128,6 @@ def _session() -> Session:
         max_connections=MAX_CONNECTIONS,
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
-        retries=RETRIES,
     )
     # Neither a proxy nor a .netrc of whoever started the server has a say in this.
     session.trust_env = False

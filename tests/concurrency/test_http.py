@@ -129,6 +129,15 @@ def test_a_call_in_a_thread_ends_with_the_deadline_too(server, session):
             gevent.sleep(0.01)
 
 
+def test_a_thread_has_connections_of_its_own(server, session):
+    """What the main thread keeps is of use to it alone: a socket waits on the hub that made it."""
+    for _ in range(2):
+        session.get(server.url)
+        assert offload(session.get, server.url).status_code == 200
+    assert len(server.peers) == 2
+    offload(session.close)
+
+
 def test_cookies_of_one_answer_are_not_sent_with_the_next_request(server, session):
     """Callers who share a session do not share an identity."""
     session.get(server.url)

@@ -11,7 +11,6 @@ from functools import cache
 import requests
 from django.conf import settings
 from django.urls import reverse
-from urllib3.exceptions import ProtocolError
 
 from concurrency.http import Session
 from example_site.apps.slowsql.credentials import authorization_header
@@ -38,13 +37,7 @@ def ask_for_square(x: int, seconds: float) -> int:
         LoopbackError: there was no answer, or not the status 200 and a number.
     """
     try:
-        try:
-            response = _get(x, seconds)
-        except requests.ConnectionError as error:
-            if not isinstance(error.args[0], ProtocolError):
-                raise
-            # A connection that was kept open may be closed at the moment when it is used again.
-            response = _get(x, seconds)
+        response = _get(x, seconds)
     except requests.RequestException as error:
         raise LoopbackError(f"{type(error).__name__}: {error}") from error
     if response.status_code != 200:
