@@ -58,6 +58,17 @@ class _Call:
         # Watchers of those who wait for the end.
         self.waking: list[Any] = []
 
+    def outcome(self) -> Any:
+        """Return what the call has returned, or raise what it raised; once."""
+        error, self.error = self.error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Or the error and this frame would keep each other.
+                del error
+        return self.value
+
 
 class NativeThread:
     """One native thread, which ends with ``end()``."""
@@ -107,14 +118,7 @@ class NativeThread:
         except BaseException:
             self._stop(call, grace, budget, whole)
             raise
-        error, call.error = call.error, None
-        if error is not None:
-            try:
-                raise error
-            finally:
-                # Or the error and this frame would keep each other.
-                del error
-        return cast("T", call.value)
+        return cast("T", call.outcome())
 
     def post(self, fn: Callable[[], Any]) -> Callable[[], None]:
         """Have ``fn()`` called, whatever happens to the caller; never waits.

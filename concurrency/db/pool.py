@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from typing import Any, TypeVar
 
-import gevent
-from gevent.hub import get_hub
-
 from concurrency.conf import conf
-from concurrency.db import cleaning
+from concurrency.db import cleaning, home
 from concurrency.db.connection import Holding, Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.errors import PoolStarvation, PoolTimeout
@@ -24,18 +20,12 @@ from concurrency.db.fanout import user_place
 from concurrency.db.opening import Template, is_of_server, open_connection
 from concurrency.db.options import PoolOptions
 from concurrency.db.queueing import QueueFull, Waiter
+from concurrency.db.reaping import INTERVAL, Reaper
 from concurrency.db.slots import Slots
 from concurrency.db.starvation import find_circle
 from concurrency.db.statistics import PoolStatistics
 
 logger = logging.getLogger("concurrency.db")
-
-# Greenlets of pools run in the main thread, which imports this; the hub of a thread
-# of offload only turns while a call waits there.
-home_hub = get_hub()
-
-# A dead owner without a link to its death is noticed within this many seconds.
-_REAP_INTERVAL = 1.0
 
 # A connection that was in use this many seconds ago is lent without a look at its
 # socket: a server that has ended it since then would have hit a statement as well.
@@ -62,7 +52,7 @@ class Pool:
         self.template = template
         self._driver = driver
         self._slots = Slots(options)
-        self._reaper: Any = None
+        self._reaper = Reaper(alias, self._slots, self.give_back, self._close)
         self._next_look = 0.0
 
     def statistics(self) -> PoolStatistics:
@@ -93,8 +83,7 @@ class Pool:
                 self._obtain(lease)
                 lease.since = now = time.monotonic()
                 if self._is_usable(lease, now):
-                    if self._reaper is None:
-                        self._watch_owners()
+                    self._reaper.watch()
                     return lease
                 self.give_back(lease, fit=False)
         except BaseException:
@@ -124,13 +113,13 @@ class Pool:
                 raise self._timeout(now - started)
             # One of those who wait looks for all of them: there may be thousands.
             if now == started or now >= self._next_look:
-                self._next_look = now + _REAP_INTERVAL
+                self._next_look = now + INTERVAL
                 self.reap()
                 self.look_for_starvation()
             self._open_what_is_wanted()
             if not waiter.is_served():
-                pause = self._slots.back_off.left() or _REAP_INTERVAL
-                waiter.event.wait(min(left, pause, _REAP_INTERVAL))
+                pause = self._slots.back_off.left() or INTERVAL
+                waiter.event.wait(min(left, pause, INTERVAL))
                 now = time.monotonic()
         if waiter.error is not None:
             raise waiter.error
@@ -158,13 +147,13 @@ class Pool:
         as_it_is = fit and cleaning.is_clean(self._driver, connection)
         unfit = self._slots.give_back(lease, fit=as_it_is)
         if unfit is not None:
-            self._in_pool_greenlet(self._clean if fit else self._close, unfit)
+            home.spawn(self._clean if fit else self._close, unfit)
 
     # Opening, cleaning, closing: in greenlets of the pool
 
     def _open_what_is_wanted(self) -> None:
         for _ in range(self._slots.reserve()):
-            self._in_pool_greenlet(self._open)
+            home.spawn(self._open)
 
     def _open(self) -> None:
         slots = self._slots
@@ -214,11 +203,9 @@ class Pool:
             self._slots.ended()
             self._open_what_is_wanted()
 
-    def _in_pool_greenlet(self, work: Callable[..., None], *args: object) -> None:
-        if get_hub() is home_hub:
-            gevent.spawn(work, *args)
-        else:
-            home_hub.loop.run_callback_threadsafe(gevent.spawn, work, *args)
+    def reap(self) -> None:
+        """Take back what dead greenlets hold, and close what is idle for too long."""
+        self._reaper.reap()
 
     # The end of the pool
 
@@ -232,28 +219,13 @@ class Pool:
 
         The sessions belong to the parent, and closing one here would end it there.
         """
-        if self._reaper is not None:
-            self._reaper.close()
+        self._reaper.stop()
         for lease in self.leases():
             holder = lease.holder()
             if holder is not None:
                 holder.forsake()
 
-    # Watching
-
-    def reap(self) -> None:
-        """Take back what dead greenlets hold, and close what is idle for too long.
-
-        Never waits, so that it may run in the hub.
-        """
-        for lease in self._slots.leases():
-            if lease.is_orphan():
-                logger.debug("pool %r: %r left without giving it back", self.alias, lease)
-                self.give_back(lease)
-            elif not lease.was_reported:
-                self._report_if_old(lease)
-        for connection in self._slots.shrink():
-            self._in_pool_greenlet(self._close, connection)
+    # Who waits for ever
 
     def look_for_starvation(self) -> None:
         """Raise ``PoolStarvation`` in the first of those who could wait for ever.
@@ -268,23 +240,6 @@ class Pool:
             error = self._timeout(0.0, PoolStarvation)
             error.circle = circle
             self._slots.fail(waiter, error)
-
-    def _watch_owners(self) -> None:
-        if get_hub() is home_hub:
-            self._reaper = home_hub.loop.timer(_REAP_INTERVAL, _REAP_INTERVAL, ref=False)
-            self._reaper.start(self._reap_in_hub)
-
-    def _reap_in_hub(self) -> None:
-        self.reap()
-        if self._slots.is_quiet():
-            self._reaper.close()
-            self._reaper = None
-
-    def _report_if_old(self, lease: Lease) -> None:
-        limit = conf.LEASE_WARNING
-        if limit is not None and time.monotonic() - lease.since > limit:
-            lease.was_reported = True
-            logger.warning("pool %r: held by %s", self.alias, lease.describe())
 
     def _timeout(self, seconds: float, kind: type[E] = PoolTimeout) -> E:
         self._slots.timeouts += 1

@@ -15,34 +15,28 @@ from typing import Any
 
 import gevent
 from django.db import DEFAULT_DB_ALIAS
-from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from concurrency._lateness import is_patched
-from concurrency.db import fanout, registry
+from concurrency.db import fanout
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.cursors import WatchedStatements
-from concurrency.db.driver import Driver
-from concurrency.db.options import PoolOptions, is_ours
 from concurrency.db.pool import Pool
+from concurrency.db.pooling import HasPool
+from concurrency.db.transactions import InterruptedTransactions
 
 #: Called with a wrapper that is about to take a lease, and may change its class: in
 #: the transaction of a test greenlets share one connection, see ``concurrency.testing``.
 before_connect: Callable[[Any], None] | None = None
 
 
-class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ignore[misc]
+class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements):
     """Mixin for a ``DatabaseWrapper``: connections come from a pool and return to it.
 
     To be named before Django's wrapper among the bases. Subclasses set ``driver``.
     """
 
-    driver: Driver
-
     # Django's own attributes, of which it gives no types.
     connection: Any
-    settings_dict: dict[str, Any]
-    run_on_commit: list[Any]
     savepoint_ids: list[Any]
     atomic_blocks: list[Any]
 
@@ -53,13 +47,7 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
         self._linked_to: weakref.ref[Any] | None = None
         self._home = weakref.ref(gevent.getcurrent())
         self._kept = 0
-        self._may_use_pool = alias != NO_DB_ALIAS and is_patched()
         self._setting_up = False
-
-    @property
-    def _uses_pool(self) -> bool:
-        """Whether connections are leased; ``OPTIONS["pool"] = False`` turns it off."""
-        return self._may_use_pool and self.settings_dict["OPTIONS"].get("pool") is not False
 
     # Connecting
 
@@ -140,66 +128,9 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
     def refresh_session(self) -> None:
         """Bring a session that was set up before in line with settings, if they changed."""
 
-    def _pool(self) -> Pool:
-        pool = registry.find(self.alias) or registry.pool_for(self.alias, self._make_pool)
-        if pool.template.fingerprint() != self.fingerprint():
-            # Another database under the same alias, as when test databases are made.
-            registry.forget(self.alias)
-            pool = registry.pool_for(self.alias, self._make_pool)
-        return pool
-
-    def _make_pool(self) -> Pool:
-        template = type(self)(self.settings_dict.copy(), self.alias)
-        template._may_use_pool = False
-        return Pool(self.alias, self.pool_options(), self.driver, template)
-
-    def pool_options(self) -> PoolOptions:
-        """Return the options of this database's pool.
-
-        Raises:
-            ImproperlyConfigured: an option is unknown or has a wrong value.
-        """
-        return PoolOptions.from_settings(self.settings_dict["OPTIONS"], alias=self.alias)
-
-    def fingerprint(self) -> tuple[Any, ...]:
-        """Return what two wrappers must have in common to share connections."""
-        given = self.settings_dict
-        return given["NAME"], given["USER"], given["HOST"], given["PORT"], given["OPTIONS"]
-
-    def open_raw(self) -> Any:
-        """Open a connection for the pool; only called on a pool's template."""
-        return self.get_new_connection(self.get_connection_params())
-
-    def get_connection_params(self) -> dict[str, Any]:
-        """Return Django's parameters; options of the pool are ours and no concern of it."""
-        given = self.settings_dict
-        options = {key: value for key, value in given["OPTIONS"].items() if not is_ours(key)}
-        self.settings_dict = {**given, "OPTIONS": options}
-        try:
-            return super().get_connection_params()  # type: ignore[no-any-return]
-        finally:
-            self.settings_dict = given
-
     def is_usable(self) -> bool:
         """Return whether the leased connection answers; without a lease there is none."""
         return self.connection is not None and bool(super().is_usable())
-
-    def set_autocommit(
-        self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
-    ) -> None:
-        """Begin or end a transaction, as Django's; give the lease back if that is interrupted.
-
-        Nobody would know whether the session has done it. A greenlet that goes on after
-        its deadline would write into a transaction that it believes to be autocommit.
-        """
-        try:
-            super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)
-        except Exception:
-            raise
-        except BaseException:
-            if self._lease is not None and not self.in_atomic_block:
-                self._release()
-            raise
 
     # Giving back
 
@@ -314,15 +245,3 @@ class PooledDatabaseWrapper(WatchedStatements, BaseDatabaseWrapper):  # type: ig
         """Take note of a cursor on the server: it binds the session until it is closed."""
         if self._pooled is not None:
             self._pooled.cursors.append(cursor)
-
-    # The pool of Django, which this one replaces
-
-    @property
-    def pool(self) -> None:
-        """None: Django's own pool is not used."""
-        return
-
-    def close_pool(self) -> None:
-        """Close the idle connections of this alias; Django calls it."""
-        if self._uses_pool:
-            registry.forget(self.alias)

@@ -59,14 +59,7 @@ def kill_at_every_switch(
     for number in range(1, most + 1):
         run = _Run(fn, number, how)
         run.to_the_end()
-        try:
-            _assert_settled(run.busy_before)
-            if check is not None:
-                check()
-                close_idle()
-        except BaseException as error:
-            error.add_note(run.describe())
-            raise
+        run.examine(check)
         if run.place is None:
             return number - 1
     raise AssertionError(f"{fn} has waited {most} times and did not end")
@@ -85,7 +78,7 @@ class _Run:
         self._timeout = gevent.Timeout(None)
         #: Where it was interrupted, as lines of a traceback; None if it ended before.
         self.place: str | None = None
-        self.busy_before = busy()
+        self._busy_before = busy()
 
     def to_the_end(self) -> None:
         """Run the function; raises what it raised if nobody interrupted it."""
@@ -129,6 +122,17 @@ class _Run:
             self._victim.throw(self._timeout)
         else:
             self._limit._fire(self._victim)
+
+    def examine(self, check: Callable[[], object] | None) -> None:
+        """Look whether all is right afterwards; an error says where the interruption was."""
+        try:
+            _assert_settled(self._busy_before)
+            if check is not None:
+                check()
+                close_idle()
+        except BaseException as error:
+            error.add_note(self.describe())
+            raise
 
     def _stuck(self) -> AssertionError:
         error = AssertionError(f"{self._fn} has not ended within {_RUN_LIMIT:g} s")

@@ -220,6 +220,59 @@ def test_one_that_goes_on_afterwards(table, how, at_least):
     assert kill_at_every_switch(survive, table, how=how) >= at_least(5)
 
 
+def test_what_waits_for_a_commit_is_not_done_after_another(table, how, at_least):
+    """Not for what was undone, nor for a commit of which nobody knows whether it took place."""
+    done: list[int] = []
+
+    def write():
+        batch = table.batch()
+        try:
+            with transaction.atomic():
+                Kept.objects.create(batch=batch)
+                transaction.on_commit(lambda: done.append(batch))
+                with contextlib.suppress(ValueError), transaction.atomic():
+                    transaction.on_commit(lambda: done.append(-1))
+                    raise ValueError
+            with contextlib.suppress(ValueError), transaction.atomic():
+                transaction.on_commit(lambda: done.append(-2))
+                raise ValueError
+        except BaseException as error:
+            before = list(done)
+            with transaction.atomic():
+                Kept.objects.create(batch=table.batch())
+            assert done == before
+            if isinstance(error, Exception | pytest.fail.Exception):
+                raise
+
+    def check():
+        table()
+        there = set(Kept.objects.values_list("batch", flat=True))
+        assert set(done) <= there
+
+    assert kill_at_every_switch(write, check, how=how) >= at_least(6)
+
+
+def test_an_undone_savepoint_leaves_nothing_to_be_done(table, how, at_least):
+    """Also when its rollback was interrupted, and the transaction around it is committed."""
+    done: list[int] = []
+
+    def write():
+        try:
+            with transaction.atomic():
+                query("SELECT 1")
+                try:
+                    with contextlib.suppress(ValueError), transaction.atomic():
+                        transaction.on_commit(lambda: done.append(1))
+                        raise ValueError
+                except BaseException as error:
+                    if isinstance(error, Exception | pytest.fail.Exception):
+                        raise
+        finally:
+            assert not done
+
+    assert kill_at_every_switch(write, how=how) >= at_least(5)
+
+
 def test_a_fan_out(table, observer, how, at_least):
     """A parent that is killed takes its children with it."""
 

@@ -15,12 +15,11 @@ from typing import Any, NoReturn
 
 import gevent
 from gevent.event import Event
-from gevent.hub import get_hub
 from pymysql.constants import ER
 from pymysql.err import Error, OperationalError
 
+from concurrency.db import home
 from concurrency.db.cleaning import PATIENCE
-from concurrency.db.pool import home_hub
 
 logger = logging.getLogger("concurrency.db")
 
@@ -115,10 +114,7 @@ class Control:
     def _request(self, what: str, target: Session) -> Request:
         request = Request(what, target)
         self._requests.append(request)
-        if get_hub() is home_hub:
-            self._wake()
-        else:
-            home_hub.loop.run_callback_threadsafe(self._wake)
+        home.run(self._wake)
         return request
 
     def _wake(self) -> None:

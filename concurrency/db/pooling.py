@@ -1,0 +1,87 @@
+"""Which pool the connections of a wrapper come from, and how that opens them.
+
+A pool opens its connections through a wrapper of its own, the template, which has
+the settings that the database had then. It knows nothing of leases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS
+from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
+
+from concurrency._lateness import is_patched
+from concurrency.db import registry
+from concurrency.db.driver import Driver
+from concurrency.db.options import PoolOptions, is_ours
+from concurrency.db.pool import Pool
+
+
+class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
+    """Part of a pooled wrapper: its pool, and what it is as the template of one."""
+
+    driver: Driver
+    settings_dict: dict[str, Any]
+
+    def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
+        super().__init__(settings_dict, alias)
+        self._may_use_pool = alias != NO_DB_ALIAS and is_patched()
+
+    @property
+    def _uses_pool(self) -> bool:
+        """Whether connections are leased; ``OPTIONS["pool"] = False`` turns it off."""
+        return self._may_use_pool and self.settings_dict["OPTIONS"].get("pool") is not False
+
+    def _pool(self) -> Pool:
+        """Return the pool of this database, made when it is asked for the first time."""
+        pool = registry.find(self.alias) or registry.pool_for(self.alias, self._make_pool)
+        if pool.template.fingerprint() != self.fingerprint():
+            # Another database under the same alias, as when test databases are made.
+            registry.forget(self.alias)
+            pool = registry.pool_for(self.alias, self._make_pool)
+        return pool
+
+    def _make_pool(self) -> Pool:
+        template = type(self)(self.settings_dict.copy(), self.alias)
+        template._may_use_pool = False
+        return Pool(self.alias, self.pool_options(), self.driver, template)
+
+    def pool_options(self) -> PoolOptions:
+        """Return the options of this database's pool.
+
+        Raises:
+            ImproperlyConfigured: an option is unknown or has a wrong value.
+        """
+        return PoolOptions.from_settings(self.settings_dict["OPTIONS"], alias=self.alias)
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what two wrappers must have in common to share connections."""
+        given = self.settings_dict
+        return given["NAME"], given["USER"], given["HOST"], given["PORT"], given["OPTIONS"]
+
+    def open_raw(self) -> Any:
+        """Open a connection for the pool; only called on a pool's template."""
+        return self.get_new_connection(self.get_connection_params())
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return Django's parameters; options of the pool are ours and no concern of it."""
+        given = self.settings_dict
+        options = {key: value for key, value in given["OPTIONS"].items() if not is_ours(key)}
+        self.settings_dict = {**given, "OPTIONS": options}
+        try:
+            return super().get_connection_params()  # type: ignore[no-any-return]
+        finally:
+            self.settings_dict = given
+
+    # The pool of Django, which this one replaces
+
+    @property
+    def pool(self) -> None:
+        """None: Django's own pool is not used."""
+        return
+
+    def close_pool(self) -> None:
+        """Close the idle connections of this alias; Django calls it."""
+        if self._uses_pool:
+            registry.forget(self.alias)

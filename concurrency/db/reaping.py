@@ -1,0 +1,82 @@
+"""Taking back what dead greenlets hold, and closing what is idle for too long.
+
+A greenlet without a link to its death (the main one, a bare one, a callback of the
+hub) cannot give back what it holds when it ends. It is noticed from time to time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from concurrency.conf import conf
+from concurrency.db import home
+from concurrency.db.connection import Lease, PooledConnection
+from concurrency.db.slots import Slots
+
+logger = logging.getLogger("concurrency.db")
+
+#: A dead owner without a link to its death is noticed within this many seconds.
+INTERVAL = 1.0
+
+
+class Reaper:
+    """Looks after the leases and the idle connections of one pool.
+
+    Args:
+        alias: name of the database, for messages.
+        slots: what it looks at.
+        give_back: ends a lease.
+        close: closes a connection that is in no slot's use any more.
+    """
+
+    def __init__(
+        self,
+        alias: str,
+        slots: Slots,
+        give_back: Callable[[Lease], None],
+        close: Callable[[PooledConnection], None],
+    ) -> None:
+        self._alias = alias
+        self._slots = slots
+        self._give_back = give_back
+        self._close = close
+        self._timer: Any = None
+
+    def reap(self) -> None:
+        """Do it once. Never waits, so that it may run in the hub."""
+        for lease in self._slots.leases():
+            if lease.is_orphan():
+                logger.debug("pool %r: %r left without giving it back", self._alias, lease)
+                self._give_back(lease)
+            elif not lease.was_reported:
+                self._report_if_old(lease)
+        for connection in self._slots.shrink():
+            home.spawn(self._close, connection)
+
+    def _report_if_old(self, lease: Lease) -> None:
+        limit = conf.LEASE_WARNING
+        if limit is not None and time.monotonic() - lease.since > limit:
+            lease.was_reported = True
+            logger.warning("pool %r: held by %s", self._alias, lease.describe())
+
+    # From time to time
+
+    def watch(self) -> None:
+        """Do it from now on, as long as there is anything to look after."""
+        if self._timer is None and home.is_here():
+            self._timer = home.hub.loop.timer(INTERVAL, INTERVAL, ref=False)
+            self._timer.start(self._reap_in_hub)
+
+    def stop(self) -> None:
+        """Do it no more."""
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+
+    def _reap_in_hub(self) -> None:
+        self.reap()
+        if self._slots.is_quiet():
+            self.stop()
