@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gevent
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from concurrency import deadline
 from concurrency.errors import DeadlineExceeded
@@ -121,6 +121,26 @@ def test_an_error_of_the_database_is_djangos(pool):
     with pytest.raises(DatabaseError):
         query("SELECT nonsense")
     assert query() == 1
+
+
+LIMITS = {
+    "postgresql": ("SET LOCAL statement_timeout = 20", "SELECT pg_sleep(30)"),
+    "mariadb": ("SELECT 1", "SET STATEMENT max_statement_time = 0.02 FOR SELECT SLEEP(30)"),
+}
+
+
+def test_a_limit_of_the_server_is_an_error_of_django_and_no_kill(pool, target, table):
+    """Its transaction is undone as after any error, and the session is used again."""
+    pool(max_size=1)
+    session = query(target.session)
+    limit, statement = LIMITS[target.name]
+    with pytest.raises(OperationalError), transaction.atomic():
+        query("INSERT INTO ids VALUES (1)")
+        query(limit)
+        query(statement)
+    assert (query("SELECT count(*) FROM ids"), query(target.session)) == (0, session)
+    connection.close()
+    assert query(target.session) == session
 
 
 def test_a_kill_while_a_cursor_is_iterated_reaches_nobody_else(pool, target, observer):

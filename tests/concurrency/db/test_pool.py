@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import gevent
 import pytest
@@ -15,6 +16,7 @@ from gevent.event import Event
 
 from concurrency import deadline, map_each
 from concurrency.db import pool_statistics, registry
+from concurrency.db.connection import PooledConnection
 from concurrency.errors import DeadlineExceeded, PoolTimeout
 from tests.concurrency.db.conftest import query, statistics, until
 from tests.concurrency.db.targets import Target
@@ -176,6 +178,14 @@ def test_a_session_is_replaced_when_it_has_lived_long_enough(pool, target):
     connection.close()
     gevent.sleep(0.02)
     assert query(target.session) != first
+
+
+def test_connections_that_were_opened_together_do_not_end_together():
+    """Each lives up to a tenth shorter than max_lifetime says, as chance has it."""
+    now = time.monotonic()
+    made = [PooledConnection(None, None, generation=0, lifetime=100.0) for _ in range(100)]
+    ends = [each.expires - now for each in made]
+    assert 90 <= min(ends) < 95 < max(ends) <= 101
 
 
 @pytest.mark.slow
