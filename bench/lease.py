@@ -2,10 +2,10 @@
 
 Two comparisons, each with its rivals in one run and in turn:
 
-* one client, a short query of the ORM: with a connection that is kept, and with a
-  lease for each query;
+* one client, a short query of the ORM, on PostgreSQL and on MariaDB: with a connection
+  that is kept, and with a lease for each query;
 * fifty clients on a pool of ten: this package, Django's own pool, and
-  django-db-geventpool, all in a patched process.
+  django-db-geventpool, all in a patched process. The others know PostgreSQL alone.
 
 Exits non-zero when a lease costs more than 5 % of a query, or a rival is faster.
 """
@@ -18,9 +18,8 @@ import statistics
 import subprocess
 import sys
 
-import psycopg
-
 from bench.database import database
+from bench.mariadb import MariaDB
 from bench.report import table
 
 __all__ = ["main"]
@@ -37,6 +36,10 @@ _NAMES = {
 
 def measure(url: str, peer: str, what: str, amount: float) -> float:
     """Run one measurement in a process of its own and return its number."""
+    return float(_ask(url, peer, what, amount))
+
+
+def _ask(url: str, peer: str, what: str, amount: float = 0) -> str:
     done = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", "bench.peers", peer, what, str(amount)],
         env={**os.environ, "DATABASE_URL": url},
@@ -46,7 +49,7 @@ def measure(url: str, peer: str, what: str, amount: float) -> float:
     )
     if done.returncode != 0:
         raise RuntimeError(f"{_NAMES[peer]}: {done.stderr[-2000:]}")
-    return float(done.stdout)
+    return done.stdout
 
 
 def compare(url: str, peers: list[str], what: str, amount: float, rounds: int) -> dict[str, float]:
@@ -66,33 +69,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each")
     options = parser.parse_args(arguments)
     with database() as url:
-        _prepare(url)
-        one = compare(url, ["kept", "ours"], "one", options.queries, options.rounds)
+        _ask(url, "ours", "prepare")
+        costs = [_cost_of_lease("PostgreSQL", url, options.queries, options.rounds)]
         many = compare(
             url, ["ours", "django", "geventpool"], "many", options.seconds, options.rounds
         )
-    share = one["ours"] / one["kept"] - 1
-    rows = [(_NAMES[peer], f"{value * 1e6:.1f} us", "") for peer, value in one.items()]
-    rows[1] = (*rows[1][:2], f"{share:+.1%}")
-    print(table(("one client", "a query", "lease"), rows))  # noqa: T201
+    with MariaDB() as server:
+        _ask(server.url, "ours", "prepare")
+        costs.append(_cost_of_lease("MariaDB", server.url, options.queries, options.rounds))
     rows = [
         (_NAMES[peer], f"{value:.0f} /s", f"{value / many['ours']:.2f}")
         for peer, value in many.items()
     ]
     print(table(("fifty clients, ten connections", "queries", "ratio"), rows))  # noqa: T201
-    return 0 if share <= LIMIT and many["ours"] == max(many.values()) else 1
+    return 0 if max(costs) <= LIMIT and many["ours"] == max(many.values()) else 1
 
 
-def _prepare(url: str) -> None:
-    """Make the table that is asked."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS django_content_type"
-            " (id serial PRIMARY KEY, app_label varchar(100), model varchar(100))"
-        )
-        connection.execute(
-            "INSERT INTO django_content_type (app_label, model) VALUES ('bench', 'lease')"
-        )
+def _cost_of_lease(name: str, url: str, queries: int, rounds: int) -> float:
+    """Print and return what share of a query a lease costs on one database."""
+    found = compare(url, ["kept", "ours"], "one", queries, rounds)
+    share = found["ours"] / found["kept"] - 1
+    rows = [
+        (_NAMES["kept"], f"{found['kept'] * 1e6:.1f} us", ""),
+        (_NAMES["ours"], f"{found['ours'] * 1e6:.1f} us", f"{share:+.1%}"),
+    ]
+    print(table((f"one client, {name}", "a query", "lease"), rows))  # noqa: T201
+    return share
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import pymysql
 
@@ -68,6 +69,12 @@ class MariaDB:
             self._files.append(f"{option}={copy}")
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of its first database."""
+        password = quote(self.password)
+        return f"mysql://{self.user}:{password}@{self.host}:{self.port}/{self.databases[0]}"
 
     def __enter__(self) -> MariaDB:
         data = f"--datadir={self._home / 'data'}"

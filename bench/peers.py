@@ -20,11 +20,11 @@ ADDRESS = os.environ.get("DATABASE_URL", "")
 POOL = 10
 CLIENTS = 50
 
-OURS = "concurrency.db.backends.postgresql"
-STOCK = "django.db.backends.postgresql"
+OURS = "concurrency.db.backends"
+STOCK = "django.db.backends"
 GEVENTPOOL = "django_db_geventpool.backends.postgresql_psycopg3"
 
-#: Name, engine, and what each is told about its connections.
+#: Name, engine or where the engines are, and what each is told about its connections.
 PEERS: dict[str, tuple[str, dict[str, object]]] = {
     "kept": (OURS, {"pool": {"max_size": POOL, "timeout": 60.0}}),
     "ours": (OURS, {"pool": {"max_size": POOL, "timeout": 60.0}}),
@@ -38,13 +38,25 @@ def configure(engine: str, options: dict[str, object]) -> None:
     import django
     from environ import Env
 
-    database = dict(Env.db_url_config(ADDRESS), ENGINE=engine, OPTIONS=options, CONN_MAX_AGE=0)
+    database = Env.db_url_config(ADDRESS)
+    if engine in (OURS, STOCK):
+        engine = database["ENGINE"].replace(STOCK, engine)
+    database |= {"ENGINE": engine, "OPTIONS": options, "CONN_MAX_AGE": 0}
     settings.configure(
         DATABASES={"default": database},
         INSTALLED_APPS=["django.contrib.contenttypes"],
         USE_TZ=True,
     )
     django.setup()
+
+
+def prepare() -> None:
+    """Make the table that is asked, and a row of it."""
+    from django.contrib.contenttypes.models import ContentType
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    ContentType.objects.get_or_create(app_label="bench", model="lease")
 
 
 def query() -> None:
@@ -87,9 +99,11 @@ def queries_of_many(duration: float) -> float:
 
 
 def main(peer: str, what: str, amount: str) -> None:
-    """Measure one peer."""
+    """Measure one peer, or prepare what is measured."""
     configure(*PEERS[peer])
-    if what == "one":
+    if what == "prepare":
+        prepare()
+    elif what == "one":
         print(seconds_for_one(int(amount), keep=peer == "kept"))  # noqa: T201
     else:
         print(queries_of_many(float(amount)))  # noqa: T201

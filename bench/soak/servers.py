@@ -6,7 +6,6 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
 
 import psycopg
 import pymysql
@@ -56,9 +55,8 @@ class Maria:
     """For PyMySQL. The session that stops statements uses no database, and is not counted."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self._server = server = stack.enter_context(MariaDB())
-        where = f"{quote(server.password)}@{server.host}:{server.port}/{server.databases[0]}"
-        self.url = f"mysql://{server.user}:{where}"
+        self._server = stack.enter_context(MariaDB())
+        self.url = self._server.url
 
     def restart(self) -> bool:
         self._server.stop()
