@@ -11,8 +11,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -69,18 +68,19 @@ class Watch:
         """Whether the socket is looked at."""
         return self._enabled
 
-    @contextmanager
-    def calling(self, then: Callable[[], None]) -> Iterator[None]:
-        """Call ``then()`` in the hub when the client goes during the block."""
+    def calling(self, then: Callable[[], None]) -> Watch:
+        """Return the watch, which calls ``then()`` in the hub when the client goes in its block."""
         self._then = then
+        return self
+
+    def __enter__(self) -> None:
         if self._enabled:
             self._start()
-        try:
-            yield
-        finally:
-            if self._enabled:
-                self._stop()
-            self._then = None
+
+    def __exit__(self, *error: object) -> None:
+        if self._enabled:
+            self._stop()
+        self._then = None
 
     def _start(self) -> None:
         _lookout().add(self._fileno, self._gone)

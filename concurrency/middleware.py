@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
+from django.http.request import HttpHeaders
 
 from concurrency.aio import is_installed, iterate
 from concurrency.conf import conf
@@ -28,6 +29,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 _DEADLINE = "concurrency_deadline"
 _CANCEL = "concurrency_cancel_on_disconnect"
+
+# In META: to read one of `request.headers` is to parse them all.
+_TIMEOUT = HttpHeaders.to_wsgi_name(TIMEOUT_HEADER)
 
 # nginx's own: nobody is there who could read it, but the access log is read.
 _CLIENT_CLOSED_REQUEST = 499
@@ -97,8 +101,7 @@ class ConcurrencyMiddleware:
         token = activity.set(f"{request.method} {request.path}")
         try:
             with (
-                deadline(asked),
-                deadline(conf.REQUEST_DEADLINE) as limit,
+                deadline(_nearer(asked, conf.REQUEST_DEADLINE)) as limit,
                 watch.calling(limit.expire),
             ):
                 request.concurrency_limit = limit
@@ -123,7 +126,7 @@ class ConcurrencyMiddleware:
         """Take what the view itself has decided."""
         seconds = getattr(view, _DEADLINE, NotImplemented)
         if seconds is not NotImplemented:
-            request.concurrency_limit.reschedule(seconds)
+            request.concurrency_limit.reschedule(_nearer(_asked_for(request), seconds))
         wanted = getattr(view, _CANCEL, None)
         if wanted is not None:
             request.concurrency_watch.enable(wanted)
@@ -163,9 +166,13 @@ def _until_gone(chunks: Iterable[bytes], watch: Watch) -> Iterator[bytes]:
         yield chunk
 
 
+def _nearer(asked: float, own: float | None) -> float:
+    return asked if own is None else min(asked, own)
+
+
 def _asked_for(request: HttpRequest) -> float:
     """Return how many seconds the caller will wait; infinity if it does not say."""
-    value = request.headers.get(TIMEOUT_HEADER)
+    value = request.META.get(_TIMEOUT)
     if value is None:
         return math.inf
     if not (value.isascii() and value.isdigit()):

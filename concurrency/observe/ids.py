@@ -53,12 +53,12 @@ class Trace:
             traceparent: what the caller sent.
             tracestate: the same; it has no meaning without a valid ``traceparent``.
         """
-        found = _TRACEPARENT.fullmatch(traceparent or "")
-        own = os.urandom(8).hex()
+        own = os.urandom(24).hex()
+        found = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
         if found is None or not _is_valid(*found.groups()):
-            return cls(trace_id=os.urandom(16).hex(), span_id=own, flags="00")
+            return cls(trace_id=own[16:], span_id=own[:16], flags="00")
         state = tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else ""
-        return cls(trace_id=found[2], span_id=own, flags=found[4], state=state)
+        return cls(trace_id=found[2], span_id=own[:16], flags=found[4], state=state)
 
     def __str__(self) -> str:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"

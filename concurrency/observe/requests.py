@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -45,9 +45,11 @@ class Passing:
         "trace",
     )
 
-    def __init__(self, method: str, headers: Any) -> None:
-        self.request_id = request_id(headers.get(REQUEST_ID))
-        self.trace = Trace.continuing(headers.get(TRACEPARENT), headers.get(TRACESTATE))
+    def __init__(self, method: str, environ: Mapping[str, Any]) -> None:
+        self.request_id = request_id(environ.get("HTTP_X_REQUEST_ID"))
+        self.trace = Trace.continuing(
+            environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE")
+        )
         self.method = method
         self.route: str | None = None
         self.status = 0
@@ -58,6 +60,8 @@ class Passing:
     def end(self) -> None:
         """Say in the log that it has ended."""
         self.seconds = time.monotonic() - self._started
+        if not logger.isEnabledFor(logging.INFO):
+            return
         milliseconds = round(self.seconds * 1000, 1)
         fields = {
             "method": self.method,
@@ -88,7 +92,8 @@ def observed(request: Any, respond: Callable[[Any], Any]) -> Any:
         request: the request of Django.
         respond: makes the answer.
     """
-    passing = Passing(request.method, request.headers)
+    # Not of `request.headers`: to read one of them is to parse them all.
+    passing = Passing(request.method, request.META)
     token = current.set(passing)
     is_stream = False
     try:

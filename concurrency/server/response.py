@@ -64,10 +64,9 @@ class Response(wsgi.Response):  # type: ignore[misc]
 
     def _send_all(self, data: bytes) -> None:
         try:
-            if len(data) <= _PIECE:
-                self.sock.sendall(data)
-                return
-            view = memoryview(data)
+            # gevent's sendall asks the kernel for the size of its buffer first, each time.
+            sent = self.sock.send(data[:_PIECE])
+            view = memoryview(data)[sent:]
             while view:
                 view = view[self.sock.send(view[:_PIECE]) :]
         except TimeoutError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -13,6 +14,9 @@ from gunicorn.http.unreader import SocketUnreader
 from concurrency.server.drain import Drain
 
 __all__ = ["Address", "Server", "Unreader"]
+
+
+_NOW = 0.001  # seconds; to wait for none at all would be another error
 
 
 class Address:
@@ -66,12 +70,17 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
 
     Attributes:
         give_up: called when it stalls.
+        head_until: when the head of the next request has to be there, on the clock of
+            ``time.monotonic()``; None while a request is answered.
     """
 
     give_up: Callable[[], None]
+    head_until: float | None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Return what has arrived; nothing at the end."""
+        if self.head_until is not None:
+            self.sock.settimeout(max(_NOW, self.head_until - time.monotonic()))
         try:
             return bytes(super().chunk(size_hint))
         except TimeoutError:

@@ -15,6 +15,7 @@ import os
 import socket
 import ssl
 import time
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -36,6 +37,8 @@ from concurrency.server.sockets import Address, Server, Unreader
 __all__ = ["GeventWorker"]
 
 _READ = 1
+
+_NOTHING = nullcontext()
 
 # How often the end looks at what is left, in seconds.
 _LOOK = 0.05
@@ -72,6 +75,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until told to end; then end in order."""
         prepare(self)
+        # gunicorn looks up twenty settings for each request, and each is a search.
+        self.cfg.__dict__.update((name, one.get()) for name, one in self.cfg.settings.items())
         servers = [self._serve(listener) for listener in self.sockets]
         # The hub sleeps in the kernel: without this a signal waits for the next heartbeat.
         watcher = get_hub().loop.io(self.PIPE[0], _READ)
@@ -143,9 +148,11 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         except OSError:
             begun = False  # it left again
         if begun:
-            if not self.cfg.keepalive:
-                self._limit_only_head()
-            super().handle(listener, client, addr)
+            self._limit_first_head()
+            try:
+                super().handle(listener, client, addr)
+            finally:
+                self._has_head()
         else:
             client.close()
         if self.drain.begun is not None:
@@ -166,24 +173,31 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         finally:
             self.drain.is_busy(client)
 
-    def _limit_only_head(self) -> None:
-        """Limit the head of a connection's only request, for which gunicorn has no limit."""
+    def _limit_first_head(self) -> None:
+        """Limit the head of a connection's first request; the `Unreader` does it for the others."""
         slow = ConnectionResetError(errno.ECONNRESET, "the head of a request came too slowly")
         current: Any = gevent.getcurrent()
         current.head_limit = gevent.Timeout.start_new(self.head_limit, slow)
 
-    def timeout_ctx(self) -> gevent.Timeout:
-        """Limit the time in which the head of a request may arrive."""
-        # False: it ends the block and is not raised.
-        return gevent.Timeout(self.head_limit, False)  # type: ignore[arg-type]
+    def _has_head(self) -> None:
+        current: Any = gevent.getcurrent()
+        current.head_limit.close()
+
+    def timeout_ctx(self) -> AbstractContextManager[None]:
+        """Limit nothing: gunicorn would start a timer for each request."""
+        return _NOTHING
+
+    def handle_http2(self, *args: Any, **kwargs: Any) -> None:
+        """Serve a connection on HTTP/2."""
+        self._has_head()
+        super().handle_http2(*args, **kwargs)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request on HTTP/1, and wait for the next."""
-        only_head = vars(gevent.getcurrent()).pop("head_limit", None)
-        if only_head is not None:
-            only_head.close()
+        self._has_head()
         sock.settimeout(self.stall_limit)
         req.unreader.__class__ = Unreader
+        req.unreader.head_until = None
         req.unreader.give_up = req.force_close
         try:
             self._answer(listener_name, req, sock, addr)
@@ -241,19 +255,21 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def _await_next(self, unreader: Any, sock: Any) -> None:
         """Wait until the client sends something; end the connection if it does not."""
-        if unreader.buf.getbuffer().nbytes:
-            return
+        if not unreader.buf.getbuffer().nbytes:
+            unreader.unread(self._first_of_next(sock))
+        unreader.head_until = time.monotonic() + self.head_limit
+
+    def _first_of_next(self, sock: Any) -> bytes:
         sock.settimeout(self.cfg.keepalive)
         self.drain.is_idle(sock)
         if self._connections.full():
             self.drain.close_longest_idle()
         try:
-            data = sock.recv(8192)
+            data: bytes = sock.recv(8192)
         except TimeoutError:
             data = b""
         finally:
             self.drain.is_busy(sock)
         if not data:
             raise StopIteration
-        unreader.unread(data)
-        sock.settimeout(self.stall_limit)
+        return data

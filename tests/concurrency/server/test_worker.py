@@ -115,17 +115,34 @@ def test_a_client_with_its_next_request_always_ready_starves_nobody(start):
     assert served < count / 2
 
 
-@pytest.mark.parametrize("keepalive", ["30", "0"])
-def test_a_client_that_sends_its_head_slowly_is_left(start, keepalive):
-    """The head of a request has a limit as a whole, however often a byte comes."""
-    server = start("--keep-alive", keepalive)
-    slow = server.connect()
-    slow.socket.sendall(b"GET / HTTP/1.1\r\n")
+def drip(client, piece):
+    """Send a piece again and again, until the server has left."""
     with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as the machine likes
         for _ in range(200):
-            slow.socket.sendall(b"X-Slow: 1\r\n")
+            client.socket.sendall(piece)
             gevent.sleep(0.02)
+
+
+@pytest.mark.parametrize(("keepalive", "before"), [("30", 0), ("30", 2), ("0", 0)])
+def test_a_client_that_sends_its_head_slowly_is_left(start, keepalive, before):
+    """Each head of a connection has a limit as a whole, however often a byte of it comes."""
+    server = start("--keep-alive", keepalive)
+    slow = server.connect()
+    for _ in range(before):
+        slow.get()
+    slow.socket.sendall(b"GET / HTTP/1.1\r\n")
+    drip(slow, b"X-Slow: 1\r\n")
     assert server.get("/sleep/0.6/")[0] == 200
+    assert "Traceback" not in server.text()
+
+
+def test_what_nobody_reads_of_a_body_has_the_time_of_a_head(start):
+    """A client that goes on with a body whose request was answered keeps no connection for long."""
+    server = start("--keep-alive", "30")
+    slow = server.connect()
+    slow.send("/", "Content-Length: 100000", method="POST")
+    assert slow.receive()[0] == 200
+    drip(slow, b"x")
     assert "Traceback" not in server.text()
 
 
