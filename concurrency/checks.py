@@ -21,8 +21,9 @@ from django.db.utils import DatabaseError
 from concurrency import _lateness, aio, conf
 from concurrency.db import options
 from concurrency.db.wrapper import PooledDatabaseWrapper
-from concurrency.server.options import OptionError, ServeOptions, current
+from concurrency.server.options import OptionError, ServeOptions
 from concurrency.server.options import problem as problem_of_serve
+from concurrency.server.sources import current
 
 Messages = list[checks.CheckMessage]
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from concurrency.observe import metrics
 from concurrency.server import folder
-from concurrency.server.options import OptionError, ServeOptions, current, resolve
+from concurrency.server.options import OptionError, ServeOptions
+from concurrency.server.sources import current, resolve
 
 __all__ = ["FILE", "collect_metrics", "gunicorn_settings", "translate"]
 

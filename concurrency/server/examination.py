@@ -7,8 +7,10 @@ needs one connection for each database, and no pool of greenlets.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -31,17 +33,19 @@ class Examination:
     """Examines the databases and runs the checks that are tagged `readiness`.
 
     Args:
+        application: what gunicorn serves, as it was told; None if it was told by nobody.
         loaded: called when the application is loaded.
     """
 
-    def __init__(self, loaded: Callable[[], Any]) -> None:
+    def __init__(self, application: str | None, loaded: Callable[[], Any]) -> None:
+        self._application = application
         self._migrated: dict[str, float] = {}
         self._loaded: Callable[[], Any] | None = loaded
 
     def __call__(self) -> dict[str, Any]:
         """Return the parts of readiness, each "ok" or what is wrong with it."""
         if self._loaded is not None:
-            _load()
+            _load(self._application)
             self._loaded()
             self._loaded = None
         return {
@@ -65,10 +69,13 @@ class Examination:
         return OK
 
 
-def _load() -> None:
+def _load(application: str | None) -> None:
     import django
     from django.conf import settings
 
+    if application is not None and not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        # Then its own code is what calls `settings.configure()`.
+        import_module(application.partition(":")[0])
     for database in settings.DATABASES.values():
         if database.get("ENGINE", "").startswith(_OURS):
             database["ENGINE"] = _DJANGOS + database["ENGINE"].removeprefix(_OURS)

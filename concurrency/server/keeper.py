@@ -70,17 +70,21 @@ class Keeper:
         options: the service's options.
         address: host and port of the ops port.
         board: path of its board.
-        log: gunicorn's logger.
+        server: gunicorn's arbiter.
 
     Raises:
         OSError: the port cannot be taken.
     """
 
     def __init__(
-        self, options: ServeOptions, address: tuple[str, int], board: Path, log: Any
+        self, options: ServeOptions, address: tuple[str, int], board: Path, server: Any
     ) -> None:
-        self._log = log
-        self._plan: dict[str, Any] = {"board": str(board), "announce": True}
+        self._log = server.log
+        self._plan: dict[str, Any] = {
+            "board": str(board),
+            "announce": True,
+            "application": getattr(server.app, "app_uri", None),
+        }
         self._set(options)
         self._address = address
         self._listener = _inherited() or _listen(address)

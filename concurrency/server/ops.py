@@ -132,7 +132,8 @@ def main() -> None:
     }
     options = ServeOptions(**plan["options"])
     board = Board(Path(plan["board"]))
-    health = Health(board, options, _examine(lambda: channel.send(b"r")))
+    examine = _examine(plan["application"], lambda: channel.send(b"r"))
+    health = Health(board, options, examine)
     health.warm_up()
     server = _Server(listener, _pages(options, health, board, plan["metrics"]), options.log_probes)
     threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
@@ -148,7 +149,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _examine(loaded: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
+def _examine(application: str | None, loaded: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
     """Return the examination; Django is imported when it is first asked for."""
     examination: list[Callable[[], dict[str, Any]]] = []
 
@@ -156,7 +157,7 @@ def _examine(loaded: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
         if not examination:
             from concurrency.server.examination import Examination
 
-            examination.append(Examination(loaded))
+            examination.append(Examination(application, loaded))
         return examination[0]()
 
     return examine

@@ -1,36 +1,19 @@
-"""The options of `manage.py serve`: one table, four sources.
+"""The options of `manage.py serve`: one table, and which values an option may have.
 
-An option that is given beats the environment (`CONCURRENCY_<NAME>`) beats the setting
-(`CONCURRENCY["<NAME>"]`) beats the default. `serve` puts what it was given into the
-environment, so every process of the service finds the same by `current()`. Knows
-nothing of gunicorn; importing it imports neither Django nor gevent.
+Where values come from is the matter of ``sources.py``. Knows nothing of gunicorn; importing
+it imports neither Django nor gevent.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from typing import Any, get_type_hints
 
-__all__ = [
-    "OptionError",
-    "ServeOptions",
-    "build",
-    "collect",
-    "current",
-    "problem",
-    "resolve",
-    "to_text",
-    "variable",
-]
-
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
+__all__ = ["KINDS", "TABLE", "OptionError", "ServeOptions", "build", "problem"]
 
 
 class OptionError(ValueError):
@@ -136,55 +119,9 @@ class ServeOptions:
         return self.max_requests // 10 if self.max_requests_jitter < 0 else self.max_requests_jitter
 
 
-_KINDS = get_type_hints(ServeOptions)
-_FIELDS = {found.name: found for found in fields(ServeOptions)}
-
-
-def variable(name: str) -> str:
-    """Return the environment variable of an option."""
-    return f"CONCURRENCY_{name.upper()}"
-
-
-def resolve(
-    *,
-    given: Mapping[str, Any] | None = None,
-    environ: Mapping[str, str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-) -> ServeOptions:
-    """Return the options out of their sources.
-
-    Args:
-        given: those of the command line, by field name; None counts as not given.
-        environ: the environment, else this process's.
-        settings: the setting `CONCURRENCY`.
-
-    Raises:
-        OptionError: a value has the wrong type or is too small, or two do not go together.
-    """
-    return build(collect(given=given, environ=environ, settings=settings))
-
-
-def collect(
-    *,
-    given: Mapping[str, Any] | None = None,
-    environ: Mapping[str, str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the values that have another source than the default; as `resolve`."""
-    values = {name: value for name, value in (given or {}).items() if value is not None}
-    environ, settings = os.environ if environ is None else environ, settings or {}
-    for name, found in _FIELDS.items():
-        for key in (variable(name), found.metadata["also"]):
-            text = environ.get(key, "").strip() if key else ""
-            if name not in values and text:
-                values[name] = _cast(name, key, text)
-        if name not in values and name.upper() in settings:
-            value = settings[name.upper()]
-            values[name] = tuple(value) if isinstance(value, list) else value
-    for name, value in values.items():
-        if complaint := problem(name, value):
-            raise OptionError(f"{name.replace('_', '-')} {complaint}")
-    return values
+# The types of the options and their descriptions, by name.
+KINDS = get_type_hints(ServeOptions)
+TABLE = {found.name: found for found in fields(ServeOptions)}
 
 
 def build(values: Mapping[str, Any]) -> ServeOptions:
@@ -203,7 +140,7 @@ def build(values: Mapping[str, Any]) -> ServeOptions:
 
 def problem(name: str, value: Any) -> str | None:
     """Return what is wrong with the value of an option, or None."""
-    kind, least = _KINDS[name], _FIELDS[name].metadata["least"]
+    kind, least = KINDS[name], TABLE[name].metadata["least"]
     if kind is bool:
         return None if isinstance(value, bool) else f"must be True or False, not {value!r}"
     if kind is str:
@@ -239,63 +176,3 @@ def _problem_of_networks(value: str) -> str | None:
         except ValueError:
             return f"must be addresses and networks by commas, or *; not {part.strip()!r}"
     return None
-
-
-def _cast(name: str, key: str, text: str) -> Any:
-    """Return the value of a variable's text: `false` is false."""
-    kind = _KINDS[name]
-    if kind is bool:
-        if text.lower() not in _TRUE | _FALSE:
-            raise OptionError(f"{key} in the environment is {text!r}: write true or false")
-        return text.lower() in _TRUE
-    if kind == tuple[str, ...]:
-        parts = text.replace("\n", ";").split(";")
-        return tuple(part.strip() for part in parts if part.strip())
-    try:
-        return kind(text)
-    except ValueError:
-        noun = "whole number" if kind is int else "number"
-        raise OptionError(f"{key} in the environment is {text!r}, not a {noun}") from None
-
-
-def to_text(value: Any) -> str:
-    """Return an option's value as its environment variable has it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ";".join(value) if isinstance(value, tuple | list) else str(value)
-
-
-def current() -> ServeOptions:
-    """Return the options of this process's service: environment, then settings.
-
-    Where Django's settings are not loaded, their module is imported and dropped again.
-    """
-    return resolve(settings=_setting())
-
-
-def _setting() -> Mapping[str, Any]:
-    loaded = sys.modules.get("django.conf")
-    if loaded is not None and loaded.settings.configured:
-        return _of(loaded.settings)
-    name = os.environ.get("DJANGO_SETTINGS_MODULE")
-    if not name:
-        return {}
-    before = set(sys.modules)
-    try:
-        return _of(importlib.import_module(name))
-    finally:
-        # A worker that is forked later imports it as it is then.
-        for new in set(sys.modules) - before:
-            if _is_of_project(getattr(sys.modules[new], "__file__", None)):
-                del sys.modules[new]
-
-
-def _is_of_project(file: str | None) -> bool:
-    """Whether a module's file is below the current folder, and not installed there."""
-    folder = os.getcwd() + os.sep  # noqa: PTH109 - a string is compared with a string
-    return file is not None and file.startswith(folder) and "site-packages" not in file
-
-
-def _of(settings: Any) -> Mapping[str, Any]:
-    value = getattr(settings, "CONCURRENCY", None)
-    return value if isinstance(value, dict) else {}

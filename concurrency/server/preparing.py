@@ -20,7 +20,7 @@ from concurrency.observe.hub import Monitor
 from concurrency.server import folder, reporting
 from concurrency.server.drain import TO_CANCEL, Drain
 from concurrency.server.gate import Gate
-from concurrency.server.options import current
+from concurrency.server.sources import current
 from concurrency.server.window import Window
 from concurrency.tasks import outstanding
 

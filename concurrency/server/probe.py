@@ -9,7 +9,8 @@ from __future__ import annotations
 import http.client
 import sys
 
-from concurrency.server.options import OptionError, ServeOptions, current
+from concurrency.server.options import OptionError, ServeOptions
+from concurrency.server.sources import current
 
 __all__ = ["KINDS", "ask", "main"]
 

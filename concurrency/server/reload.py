@@ -15,7 +15,8 @@ from types import FrameType
 
 from watchfiles import Change, watch
 
-from concurrency.server.options import ServeOptions, resolve
+from concurrency.server.options import ServeOptions
+from concurrency.server.sources import resolve
 
 __all__ = ["main"]
 

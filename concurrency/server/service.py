@@ -16,7 +16,8 @@ from concurrency.server import folder, steps
 from concurrency.server.board import FAILED, STARTED, Board, Row
 from concurrency.server.configuration import collect_metrics
 from concurrency.server.keeper import Keeper
-from concurrency.server.options import OptionError, ServeOptions, current
+from concurrency.server.options import OptionError, ServeOptions
+from concurrency.server.sources import current
 
 __all__ = ["Service"]
 
@@ -47,7 +48,7 @@ class Service:
     def _keep(self, server: Any) -> Keeper:
         address = _ops_address(self.options, server.cfg)
         try:
-            keeper = Keeper(self.options, address, self.board.path, server.log)
+            keeper = Keeper(self.options, address, self.board.path, server)
         except OSError as error:
             folder.remove()
             sys.exit(

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from concurrency.server.options import OptionError, current
+from concurrency.server.options import OptionError
 from concurrency.server.probe import KINDS, ask
+from concurrency.server.sources import current
 
 __all__ = ["Command"]
 

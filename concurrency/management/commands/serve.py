@@ -17,15 +17,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from concurrency.server import configuration
-from concurrency.server.options import (
-    OptionError,
-    ServeOptions,
-    build,
-    collect,
-    to_text,
-    variable,
-)
+from concurrency.server.options import OptionError, ServeOptions, build
 from concurrency.server.screen import screen
+from concurrency.server.sources import collect, to_text, variable
 
 __all__ = ["Command"]
 

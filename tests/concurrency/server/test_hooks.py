@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
+from deploy.cluster import free_port
 from tests.concurrency.server.gunicorns import STOCK
+from tests.concurrency.server.served import ask
+from tests.servers import until
 
 pytestmark = pytest.mark.slow
 
@@ -37,3 +41,16 @@ def test_an_idle_client_does_not_hold_up_the_end_of_the_stock_worker(start):
     assert server.terminate() == 0
     assert time.monotonic() - begun < 4
     assert idle.is_closed()
+
+
+def test_probes_find_settings_that_the_application_configures(start):
+    """Without DJANGO_SETTINGS_MODULE the ops process asks the application's module for them."""
+    port = free_port()
+    server = start(
+        DJANGO_SETTINGS_MODULE="", CONCURRENCY_NO_OPS="0", CONCURRENCY_OPS_PORT=str(port)
+    )
+    until(lambda: ask(port, "/ready")[0] == 200, "ready")
+    ready = json.loads(ask(port, "/ready")[1])
+    assert ready["parts"]["databases"] == {"default": "ok"}
+    assert server.terminate() == 0
+    assert "Traceback" not in server.text()
