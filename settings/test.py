@@ -28,6 +28,3 @@ INSTALLED_APPS = [
 DATABASE_ROUTERS: list[str] = []
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, guards nothing here
-
-WHITENOISE_AUTOREFRESH = True
-WHITENOISE_USE_FINDERS = True

@@ -6,16 +6,12 @@ from pathlib import Path
 
 PORT = 8000
 INSTALLED_APPS = [
-    "django.contrib.staticfiles",
     "example_site.pages",
     "example_site.timeline",
     "example_site.apps.ui",
     "example_site.apps.slowsql",
 ]
-MIDDLEWARE = [
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "example_site.languages.LanguageMiddleware",
-]
+MIDDLEWARE = ["example_site.languages.LanguageMiddleware"]
 LANGUAGES = [("en", "English"), ("es", "Español"), ("fr", "Français"), ("de", "Deutsch")]
 LOCALE_PATHS = [Path(__file__).resolve().parents[2] / "locale"]
 # The slow statements run on it; there are no tables.
