@@ -279,6 +279,19 @@ def test_a_browser_signs_in_and_writes(tweets: Tweeting) -> None:
         assert browser.post(page.url, json=HELLO, headers=header, timeout=20).status_code == 201
 
 
+def test_passwords_are_not_tried_for_ever(tweets: Tweeting) -> None:
+    """After ten forms in a minute, the login sends an address away."""
+    stranger = {"X-Forwarded-For": "198.51.100.1"}
+
+    def send() -> int:
+        path = "/account/login/"
+        return tweets.ask("POST", path, account=False, headers=stranger).status_code
+
+    # A minute may end meanwhile. Without its own token a form is a 403.
+    statuses = [send() for _ in range(21)]
+    assert (statuses[:10], set(statuses)) == ([403] * 10, {403, 429})
+
+
 @pytest.mark.parametrize(
     "path", ["/tweet/", "/tweet/1", "/tweet/timeline/?people=watson", "/docs/"]
 )

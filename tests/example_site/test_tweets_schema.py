@@ -22,7 +22,7 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
-EXAMPLES = 5
+EXAMPLES = 10
 OF_THE_BEGINNING = {1, 2}
 
 
