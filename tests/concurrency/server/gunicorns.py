@@ -47,6 +47,7 @@ application = get_wsgi_application()
 """
 
 URLS = """
+import gc
 import os
 import time
 from functools import partial
@@ -84,6 +85,9 @@ def query(request, seconds):
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(%s)", [float(seconds)])
     return HttpResponse("asked")
+
+def threshold(request):
+    return HttpResponse(str(gc.get_threshold()[0]))
 
 def late(seconds):
     gevent.sleep(seconds)
@@ -135,6 +139,7 @@ urlpatterns = [
     path("query/<seconds>/", query),
     path("work/<seconds>/", work),
     path("child/", child),
+    path("threshold/", threshold),
     path("take/", take),
     path("stream/<seconds>/", stream),
 ]

@@ -237,6 +237,11 @@ def test_a_request_that_two_servers_could_read_differently_is_rejected(shared, r
         assert other.get()[0] == 200
 
 
+def test_a_worker_looks_for_garbage_seldom(shared):
+    """What requests in flight hold is none, and there are many of them."""
+    assert shared.get("/threshold/")[2] == b"10000"
+
+
 def _read(client: socket.socket) -> bytes:
     try:
         return client.recv(65536)
