@@ -39,17 +39,37 @@ at_end: list[Hook] = []
 
 
 class Ancestry(NamedTuple):
-    """Who started a greenlet, and who started that one."""
+    """Who started a greenlet, and who started that one.
+
+    Attributes:
+        greenlet: who did.
+        outer: who started that one.
+        waits: whether it waits for this one in any case; else ``waiting`` tells.
+    """
 
     greenlet: weakref.ref[Any]
     outer: Ancestry | None
+    waits: bool = False
 
 
 #: The greenlets that this one is a child of, the nearest first.
 ancestry: ContextVar[Ancestry | None] = ContextVar("concurrency.ancestry", default=None)
 
+# The same for greenlets that run in a copy of somebody else's context, as asyncio's threads.
+_others_started: weakref.WeakKeyDictionary[Any, Ancestry] = weakref.WeakKeyDictionary()
+
 #: Greenlets that wait for others through our verbs, and how to ask for which ones.
 waiting: dict[Any, Callable[[], Iterable[Any]]] = {}
+
+
+def ancestor() -> Ancestry | None:
+    """Return who started this greenlet."""
+    return _others_started.get(getcurrent()) or ancestry.get()
+
+
+def works_for(greenlet: Any, waiter: Any) -> None:
+    """Say that a greenlet is a child of one that waits for a coroutine, which started it."""
+    _others_started[greenlet] = Ancestry(weakref.ref(waiter), _living(ancestry.get()), waits=True)
 
 
 @contextmanager
@@ -87,18 +107,18 @@ class Inherited(NamedTuple):
 def capture() -> Inherited:
     """Return what a child that is started now has to inherit."""
     variables = copy_context()
-    variables.run(ancestry.set, Ancestry(weakref.ref(getcurrent()), _living(ancestry.get())))
+    variables.run(ancestry.set, Ancestry(weakref.ref(getcurrent()), _living(ancestor())))
     return Inherited(variables, tuple(_django_settings()))
 
 
-def _living(ancestor: Ancestry | None) -> Ancestry | None:
+def _living(nearest: Ancestry | None) -> Ancestry | None:
     """Leave out ancestors that have ended, so that work which respawns itself does not pile up."""
-    while ancestor is not None:
-        greenlet = ancestor.greenlet()
+    while nearest is not None:
+        greenlet = nearest.greenlet()
         if greenlet is not None and not greenlet.dead:
             break
-        ancestor = ancestor.outer
-    return ancestor
+        nearest = nearest.outer
+    return nearest
 
 
 def _django_settings() -> list[tuple[Callable[[Any], None], Any]]:

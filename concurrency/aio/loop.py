@@ -17,7 +17,7 @@ import gevent
 from concurrency import context
 from concurrency.aio.calls import Call
 from concurrency.aio.selector import HubSelector
-from concurrency.aio.worker import LoopWorker, Worker
+from concurrency.aio.worker import LoopWorker, Worker, waiting_greenlet
 
 # asyncio's loop for sockets: what it would make by itself.
 _Base: Any = asyncio.SelectorEventLoop
@@ -113,6 +113,8 @@ class HubLoop(_Base):  # type: ignore[misc]
 
     def _run_in_greenlet(self, call: Call) -> asyncio.Future[Any]:
         greenlet = gevent.Greenlet(_run_and_end, call)
+        if (waiter := waiting_greenlet()) is not None:
+            context.works_for(greenlet, waiter)
         self._greenlets.add(greenlet)
         greenlet.rawlink(self._greenlets.discard)
         greenlet.start()

@@ -78,7 +78,7 @@ def _refuse_greenlets(what: Any) -> None:
 def _kept_loops() -> runner.Kept:
     """Return the loops of the tree of greenlets that this one belongs to."""
     root = gevent.getcurrent()
-    ancestor = context.ancestry.get()
+    ancestor = context.ancestor()
     while ancestor is not None:
         above = ancestor.greenlet()
         if above is not None and not above.dead:

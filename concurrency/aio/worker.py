@@ -17,6 +17,7 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any, TypeVar
 
+import asgiref.sync
 import gevent
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Waiter, get_hub
@@ -185,6 +186,12 @@ class Worker(Executor):
                 waiter.get()
         finally:
             self._waiter = None
+
+
+def waiting_greenlet() -> Any:
+    """Return the greenlet that waits for the coroutine that runs, or None."""
+    worker = getattr(asgiref.sync.AsyncToSync.executors, "current", None)
+    return worker._greenlet if isinstance(worker, Worker) and not worker._is_over else None
 
 
 def _run_for(future: Future[T], fn: Callable[[], T]) -> None:

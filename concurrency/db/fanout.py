@@ -40,10 +40,11 @@ def check(wrapper: Any) -> None:
     Raises:
         FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise".
     """
-    ancestor = context.ancestry.get()
+    ancestor = context.ancestor()
     while ancestor is not None:
         greenlet = ancestor.greenlet()
-        if greenlet in context.waiting and _is_in_atomic(greenlet, wrapper):
+        waits = ancestor.waits or greenlet in context.waiting
+        if waits and _is_in_atomic(greenlet, wrapper):
             _report(wrapper.alias)
             return
         ancestor = ancestor.outer

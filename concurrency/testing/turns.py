@@ -72,7 +72,7 @@ def _parents_of(greenlet: Any) -> Iterator[Any]:
         yield spawning()
     ancestor = None
     if greenlet is getcurrent():
-        ancestor = context.ancestry.get()
+        ancestor = context.ancestor()
     else:
         with suppress(ValueError):  # it runs in another thread at this moment
             variables = greenlet.gr_context

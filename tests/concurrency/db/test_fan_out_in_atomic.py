@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 
 import gevent
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import InterfaceError, transaction
 
 from concurrency import TaskGroup, gather, joinall, map_each, spawn
@@ -22,7 +24,25 @@ def by_group():
         group.spawn(ask)
 
 
+@async_to_sync
+async def by_thread():
+    await asyncio.to_thread(ask)
+
+
+@async_to_sync
+async def by_insensitive_call():
+    await sync_to_async(ask, thread_sensitive=False)()
+
+
+@async_to_sync
+async def by_childs_thread():
+    await asyncio.to_thread(gather, ask)
+
+
 VERBS = [
+    pytest.param(by_thread, id="to_thread"),
+    pytest.param(by_insensitive_call, id="sync_to_async"),
+    pytest.param(by_childs_thread, id="grandchild of to_thread"),
     pytest.param(lambda: gather(ask), id="gather"),
     pytest.param(lambda: map_each(lambda _: ask(), [0], limit=1), id="map_each"),
     pytest.param(by_group, id="TaskGroup"),
@@ -56,7 +76,7 @@ def test_it_warns_once_for_each_place(pool):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("verb", VERBS[:3])
+@pytest.mark.parametrize("verb", VERBS[:6])
 def test_it_can_be_an_error(pool, settings_with, verb):
     """ "raise" is for projects that want none of it; the child never gets a connection."""
     settings_with(FAN_OUT_IN_ATOMIC="raise")
@@ -90,6 +110,14 @@ def test_fan_out_outside_of_the_transaction_is_fine(pool, recwarn, parent):
         query()
     if parent != "before":
         gather(ask)
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
+
+
+def test_code_of_a_coroutine_in_the_callers_greenlet_is_fine(pool, recwarn):
+    """What runs on the caller's connection sees what the caller has written."""
+    with transaction.atomic():
+        query()
+        async_to_sync(sync_to_async(ask))()
     assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
 
 
