@@ -22,6 +22,7 @@ from tests.claims import CLAIMS, Claims
 
 if TYPE_CHECKING:
     from tests.mariadb import MariaDB
+    from tests.redis import Redis
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -104,6 +105,15 @@ def mariadb() -> Iterator[MariaDB]:
     from tests.mariadb import MariaDB
 
     with MariaDB() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    """The Redis of this session."""
+    from tests.redis import Redis
+
+    with Redis() as server:
         yield server
 
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-
-import gevent
 import pytest
 from django.core import signals
 from django.core.cache import cache, caches
@@ -39,43 +33,6 @@ def use():
     for override in changes:
         override.disable()
     shared.share_clients()
-
-
-class Redis:
-    """A Redis server on a free port."""
-
-    def __init__(self, folder: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self._process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--save", "", "--dir", folder],
-            stdout=subprocess.DEVNULL,
-        )
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-
-    def wait(self) -> None:
-        end = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-            except OSError:
-                assert time.monotonic() < end, "redis-server does not start"
-                gevent.sleep(0.02)
-            else:
-                return
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    """A Redis server for these tests."""
-    server = Redis(str(tmp_path_factory.mktemp("redis")))
-    server.wait()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
