@@ -44,11 +44,12 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, models, transaction
 from django.db.models import Max, QuerySet
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
@@ -56,6 +57,29 @@ from django.shortcuts import aget_list_or_404, aget_object_or_404
 from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import setup_test_environment
 from django.urls import path
+
+
+class Note(models.Model):
+    """Belongs to a user, to anything else, or to nobody."""
+
+    text = models.CharField(max_length=10, default="")
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="notes")
+    kind = models.ForeignKey(ContentType, models.CASCADE, null=True)
+    key = models.IntegerField(null=True)
+    subject = GenericForeignKey("kind", "key")
+
+    class Meta:
+        app_label = "aio_surface"
+
+
+class Thing(models.Model):
+    """Has notes."""
+
+    notes = GenericRelation(Note, content_type_field="kind", object_id_field="key")
+
+    class Meta:
+        app_label = "aio_surface"
+
 
 Scenario = Callable[[], Awaitable[Any]]
 SCENARIOS: dict[str, Scenario] = {}
@@ -77,6 +101,18 @@ def methods(owner: Any, name: str) -> set[str]:
         f"{name}.{key}"
         for key in dir(owner)
         if key.startswith("a") and inspect.iscoroutinefunction(getattr(owner, key, None))
+    }
+
+
+def related() -> set[str]:
+    """Return the asynchronous methods that managers of related objects have of their own."""
+    user = User(pk=1)
+    managers = {"Many": user.groups, "Reverse": user.notes, "Generic": Thing(pk=1).notes}
+    return {
+        f"{name}.{key}"
+        for name, manager in managers.items()
+        for key, method in vars(type(manager)).items()
+        if inspect.iscoroutinefunction(method)
     }
 
 
@@ -176,17 +212,42 @@ async def _many_to_many() -> Any:
     return [*found, await user.groups.acount()]
 
 
-@scenario("Many.aget_or_create", "Many.aupdate_or_create", "Reverse.acreate", "Reverse.aadd")
+@scenario("Many.aget_or_create", "Many.aupdate_or_create")
 async def _related() -> Any:
-    kind = await ContentType.objects.acreate(app_label="aio", model="thing")
-    one = await kind.permission_set.acreate(name="one", codename="one")
-    two, _ = await kind.permission_set.aget_or_create(name="two", codename="two")
-    await kind.permission_set.aupdate_or_create(codename="two", defaults={"name": "three"})
-    await kind.permission_set.aadd(one, two, bulk=False)
     user = await User.objects.aget(username="user")
     await user.groups.aget_or_create(name="k")
     await user.groups.aupdate_or_create(name="k", defaults={"name": "l"})
-    return await kind.permission_set.acount(), await user.groups.acount()
+    kind = await ContentType.objects.acreate(app_label="aio", model="thing")
+    await kind.permission_set.acreate(name="one", codename="one")
+    return await user.groups.acount()
+
+
+_VERBS = ("aadd", "aset", "aremove", "aclear", "acreate", "aget_or_create", "aupdate_or_create")
+
+
+async def _notes(notes: Any) -> Any:
+    found = []
+    one = await notes.acreate(text="one")
+    _, made = await notes.aget_or_create(text="two")
+    _, made_again = await notes.aupdate_or_create(text="two", defaults={"text": "three"})
+    found += [made, made_again, await notes.acount()]
+    await notes.aremove(one)
+    found += [[note.text async for note in notes.order_by("text")]]
+    await notes.aadd(one)
+    await notes.aset([one])
+    found += [[note.text async for note in notes.all()]]
+    await notes.aclear()
+    return [*found, await notes.acount(), await Note.objects.acount()]
+
+
+@scenario(*(f"Reverse.{verb}" for verb in _VERBS))
+async def _reverse() -> Any:
+    return await _notes((await User.objects.aget(username="user")).notes)
+
+
+@scenario(*(f"Generic.{verb}" for verb in _VERBS))
+async def _generic() -> Any:
+    return await _notes((await Thing.objects.acreate()).notes)
 
 
 @scenario(*sorted(methods(ModelBackend, "Backend") | methods(User, "User") - {"User.adelete"}))
@@ -317,8 +378,11 @@ def main() -> None:
     """Call everything, once, in the order above; later ones need what earlier ones made."""
     setup_test_environment()
     call_command("migrate", verbosity=0)
+    with connection.schema_editor() as editor:
+        editor.create_model(Note)
+        editor.create_model(Thing)
     called = {name for names in SCENARIOS for name in names.split()}
-    wanted = methods(QuerySet, "QuerySet") | methods(Signal, "Signal")
+    wanted = methods(QuerySet, "QuerySet") | methods(Signal, "Signal") | related()
     wanted |= methods(type(User.objects), "UserManager") - {
         name.replace("QuerySet", "UserManager") for name in methods(QuerySet, "QuerySet")
     }

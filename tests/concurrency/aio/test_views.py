@@ -7,15 +7,17 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import gevent
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.core.wsgi import get_wsgi_application
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory, override_settings
 from django.urls import path
 from django.utils.decorators import async_only_middleware, sync_only_middleware
 
 from concurrency.aio import run
-from tests.concurrency.db.conftest import query
+from concurrency.db import pool_statistics
+from tests.concurrency.aio.phases import PHASES, Phases, check_ended
+from tests.concurrency.db.conftest import query, until
 
 BACKEND = "SELECT pg_backend_pid()"
 
@@ -31,6 +33,8 @@ def asynchronous(
         request.backends.append(await sync_to_async(query)(BACKEND))
         response = await get_response(request)
         await asyncio.sleep(0)
+        if response.streaming:
+            return response
         request.backends.append(await sync_to_async(query)(BACKEND))
         response.content = " ".join(map(str, request.backends))
         return response
@@ -68,7 +72,37 @@ async def slow(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-urlpatterns = [path("view/", view), path("slow/", slow)]
+class Phased:
+    """A view that waits for too long, in one of the ways in which a view can."""
+
+    phases: Phases
+
+    async def __call__(self, request: HttpRequest, phase: str) -> HttpResponse:
+        """Wait."""
+        await getattr(self.phases, phase)()
+        return HttpResponse()
+
+
+phased = markcoroutinefunction(Phased())
+
+
+async def generated(request: HttpRequest) -> StreamingHttpResponse:
+    """Answer by a generator that is not asynchronous, but runs coroutines."""
+    first = await sync_to_async(query)(BACKEND)
+
+    def pieces() -> Iterator[str]:
+        yield f"{first} {query(BACKEND)} "
+        yield f"{run(sync_to_async(query), BACKEND)}"
+
+    return StreamingHttpResponse(pieces())
+
+
+urlpatterns = [
+    path("view/", view),
+    path("slow/", slow),
+    path("phased/<phase>/", phased),
+    path("generated/", generated),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +141,39 @@ def test_a_request_that_takes_too_long_is_answered():
     status, body = get("/slow/", **{"X-Request-Timeout-Ms": "50"})
     assert status.startswith("504")
     assert b"deadline of 0.05 s exceeded" in body
+
+
+@pytest.fixture
+def phases() -> Iterator[Phases]:
+    """What the view that waits for too long does."""
+    phased.phases = Phases()
+    yield phased.phases
+    until(lambda: pool_statistics()["default"].in_use == 0)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_deadline_ends_a_view_in_each_of_its_phases(phases: Phases, phase: str):
+    """A request over its time is answered 504, when its view has cleaned up."""
+    query()  # not to be waited for within the deadline
+    status, _ = get(f"/phased/{phase}/", **{"X-Request-Timeout-Ms": "50"})
+    assert status.startswith("504")
+    check_ended(phases, phase)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_kill_ends_a_view_in_each_of_its_phases(phases: Phases, phase: str):
+    """A killed request ends when its view has cleaned up, and gives its connection back."""
+    request = gevent.spawn(get, f"/phased/{phase}/")
+    assert phases.reached.wait(5)
+    gevent.sleep(0.002)
+    request.kill(timeout=5)
+    assert isinstance(request.value, gevent.GreenletExit)
+    check_ended(phases, phase)
+
+
+def test_a_generator_view():
+    """A generator that an asynchronous view returns runs on the request's connection."""
+    status, body = get("/generated/")
+    assert status == "200 OK"
+    assert len(body.split()) == 3
+    assert len(set(body.split())) == 1
