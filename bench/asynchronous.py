@@ -5,7 +5,7 @@
   gunicorn's gevent worker with this package, and under uvicorn[standard] with a thread
   for each request or with one for all; beside it the same view without `async`.
 
-The servers take turns, each with one process. Exits non-zero when a switch costs more
+The servers, each with one process, are asked in turn. Exits non-zero when a switch costs more
 than a microsecond, or uvicorn is faster with one client, or not 1.3 times slower with
 fifty.
 """
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 
@@ -35,11 +35,15 @@ FIFTY = 50
 
 _UVICORN = ["uvicorn", "bench.aio_site:asgi", "--loop", "uvloop", "--http", "httptools"]
 _QUIET = ["--no-access-log", "--log-level", "warning", "--port"]
+_GUNICORN = ["-k", "gevent", "-c", "python:bench.serving_conf", "--log-level", "warning"]
 SERVERS = {
-    "gunicorn": ["gunicorn", "bench.aio_site:wsgi", "-c", "python:bench.aio_gunicorn"],
+    "gunicorn": ["gunicorn", "bench.aio_site:wsgi", *_GUNICORN],
     "uvicorn": [*_UVICORN, *_QUIET],
     "uvicorn-one-thread": [*_UVICORN, *_QUIET],
 }
+
+
+ASKED = [*((name, "awaited") for name in SERVERS), ("gunicorn", "direct")]
 
 
 @contextmanager
@@ -51,7 +55,7 @@ def serving(name: str, url: str) -> Iterator[int]:
     command = SERVERS[name] + (last if name == "gunicorn" else [str(port)])
     server = subprocess.Popen(  # noqa: S603 - our own servers
         [sys.executable, "-m", *command],
-        env={**os.environ, "DATABASE_URL": url, "AIO_SERVER": name},
+        env={**os.environ, "DATABASE_URL": url, "AIO_SERVER": name, "CONCURRENCY_NO_OPS": "1"},
     )
     try:
         _wait_for(port, server)
@@ -84,17 +88,20 @@ def ask(port: int, view: str, clients: int, seconds: float) -> float:
     return float(done.stdout)
 
 
-def measure(url: str, seconds: float, rounds: int) -> dict[tuple[str, str, int], float]:
-    """Return the median answers a second by server, view and clients."""
-    found: dict[tuple[str, str, int], list[float]] = {}
-    for _ in range(rounds):
-        for name in SERVERS:
-            with serving(name, url) as port:
-                for view in ("awaited", "direct") if name == "gunicorn" else ("awaited",):
-                    for clients in (1, FIFTY):
-                        answers = ask(port, view, clients, seconds)
-                        found.setdefault((name, view, clients), []).append(answers)
-    return {key: statistics.median(numbers) for key, numbers in found.items()}
+Rates = dict[tuple[str, str, int], list[float]]
+
+
+def measure(url: str, seconds: float, rounds: int) -> Rates:
+    """Return the answers a second by server, view and clients, one number for each round."""
+    found: Rates = {}
+    with ExitStack() as stack:
+        ports = {name: stack.enter_context(serving(name, url)) for name in SERVERS}
+        for _ in range(rounds):
+            for clients in (1, FIFTY):
+                for name, view in ASKED:
+                    answers = ask(ports[name], view, clients, seconds)
+                    found.setdefault((name, view, clients), []).append(answers)
+    return found
 
 
 def seconds_of_a_switch() -> tuple[float, float]:
@@ -109,8 +116,8 @@ def seconds_of_a_switch() -> tuple[float, float]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the measurements and print them."""
     parser = argparse.ArgumentParser(prog="python -m bench.asynchronous", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long clients ask")
-    parser.add_argument("--rounds", type=int, default=3, help="measurements of each")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long clients ask")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements of each")
     options = parser.parse_args(arguments)
     without, beside = seconds_of_a_switch()
     rows = [("no loop", f"{without * 1e9:.0f} ns"), ("a loop runs", f"{beside * 1e9:.0f} ns")]
@@ -119,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
         _prepare(url)
         found = measure(url, options.seconds, options.rounds)
     rows = [
-        (name, view, str(clients), f"{answers:.0f} /s")
+        (name, view, str(clients), f"{statistics.median(answers):.0f} /s")
         for (name, view, clients), answers in found.items()
     ]
     print(table(("server", "view", "clients", "answers"), rows))  # noqa: T201
@@ -129,10 +136,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if fast else 1
 
 
-def _ratio(found: dict[tuple[str, str, int], float], clients: int) -> float:
-    """Return how many times as fast as the better uvicorn the asynchronous view is."""
+def _ratio(found: Rates, clients: int) -> float:
+    """Return how many times as fast as the better uvicorn the asynchronous view is.
+
+    The machine's speed changes from minute to minute, so what is compared was measured
+    in the same round.
+    """
     rivals = [found[name, "awaited", clients] for name in SERVERS if name != "gunicorn"]
-    return found["gunicorn", "awaited", clients] / max(rivals)
+    rounds = zip(found["gunicorn", "awaited", clients], *rivals, strict=True)
+    return statistics.median(ours / max(others) for ours, *others in rounds)
 
 
 def _prepare(url: str) -> None:

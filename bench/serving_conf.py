@@ -1,4 +1,4 @@
-"""gunicorn's configuration for measuring our worker: the patch and the hooks, nothing else."""
+"""gunicorn's configuration for measurements: the patch and the hooks, nothing else."""
 
 from __future__ import annotations
 
