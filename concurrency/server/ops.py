@@ -79,7 +79,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = 5.0  # seconds without a byte
+    timeout = 2.0  # seconds without a byte
     server_version, sys_version = "concurrency", ""
     server: _Server
 

@@ -26,6 +26,7 @@ from gevent.hub import get_hub
 from gevent.pool import Pool
 from gevent.socket import wait_read
 from gunicorn.http import wsgi
+from gunicorn.http.errors import ParseException
 from gunicorn.sock import ssl_context
 from gunicorn.workers import ggevent
 
@@ -223,7 +224,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
                 self.log.access(response, req, environ, datetime.now() - started)
                 if hasattr(chunks, "close"):
                     chunks.close()
-            if response.should_close():
+            if response.should_close() or not self._ends(req, environ):
                 raise StopIteration
         except (StopIteration, OSError):
             raise
@@ -252,6 +253,18 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             for chunk in chunks:
                 response.write(chunk)
         response.close()
+
+    def _ends(self, req: Any, environ: dict[str, Any]) -> bool:
+        """Return whether a body in chunks has an end; who knows where the next request begins?"""
+        if "HTTP_TRANSFER_ENCODING" not in environ:
+            return True
+        req.unreader.head_until = time.monotonic() + self.head_limit
+        try:
+            while req.body.read(8192):
+                pass
+        except (ParseException, OSError):
+            return False
+        return not req.should_close()
 
     def _await_next(self, unreader: Any, sock: Any) -> None:
         """Wait until the client sends something; end the connection if it does not."""

@@ -75,6 +75,8 @@ def license_is_paid(**kwargs):
     "app_of_test/management/__init__.py": "",
     "app_of_test/management/commands/__init__.py": "",
     "app_of_test/management/commands/say.py": """
+import os
+import signal
 import time
 from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
@@ -86,11 +88,16 @@ class Command(BaseCommand):
         parser.add_argument("words", nargs="*")
         parser.add_argument("--code", type=int, default=0)
         parser.add_argument("--until")
+        parser.add_argument("--deaf", action="store_true")
 
-    def handle(self, words, code, until, **options):
+    def handle(self, words, code, until, deaf, **options):
+        if deaf:
+            signal.signal(signal.SIGTERM, lambda *_: print("heard nothing", flush=True))
         self.stdout.write("said " + " ".join(words))
         while until and not Path(until).exists():
             time.sleep(0.02)
+        if code < 0:
+            os.kill(os.getpid(), -code)
         if code:
             raise CommandError("as it was told", returncode=code)
 """,

@@ -154,7 +154,7 @@ def test_slow_clients_do_not_keep_others_from_the_ops_port(served):
         for _ in range(40):
             slow = socket.create_connection(("127.0.0.1", served.ops_port), timeout=10)
             stack.enter_context(contextlib.closing(slow))
-    until(lambda: served.status("/alive") == 200, "alive")
+        until(lambda: served.status("/alive") == 200, "alive")
 
 
 def test_a_killed_ops_process_is_replaced(served):

@@ -138,11 +138,12 @@ def test_commands_run_in_order_before_the_port_opens(start, tmp_path):
     assert server.text.index("said second") < server.text.index("Listening at")
 
 
-def test_a_failing_command_ends_it_with_its_exit_code(start):
-    """The first failure is the last command, and its exit code that of the service."""
-    server = start("--command", "say --code 7", "--command", "say never")
-    assert server.process.wait(timeout=30) == 7
-    assert "`say --code 7` ended with exit code 7, so the service does not start" in server.text
+@pytest.mark.parametrize(("command", "code"), [("say --code 7", 7), ("say --code -9", 128 + 9)])
+def test_a_failing_command_ends_it_with_its_exit_code(start, command, code):
+    """The first failure is the last command, and its exit code, or signal, that of the service."""
+    server = start("--command", command, "--command", "say never")
+    assert server.process.wait(timeout=30) == code
+    assert f"`{command}` ended with exit code {code}, so the service does not start" in server.text
     assert "never" not in server.text
     assert not list(server.folder.glob("concurrency-*/*-*"))
 
@@ -151,6 +152,15 @@ def test_a_start_can_be_broken_off(start):
     """SIGTERM during a command ends the command and the service, which did not start."""
     server = start("--command", "say on --until never")
     server.says("said on")
+    assert server.ends() == 128 + signal.SIGTERM
+
+
+def test_a_command_that_hears_nothing_is_killed_by_the_second_signal(start):
+    """So the start of a service can always be broken off."""
+    server = start("--command", "say on --deaf --until never")
+    server.says("said on")
+    server.process.terminate()
+    server.says("heard nothing")
     assert server.ends() == 128 + signal.SIGTERM
 
 
