@@ -173,6 +173,17 @@ def test_a_client_that_reads_nothing_is_left(start):
     assert "cut off" not in server.text()
 
 
+def test_a_stream_that_fails_is_cut_off(shared):
+    """Its client sees that the end is missing, at once, and the error is in the log."""
+    client = shared.connect()
+    with every(client):
+        client.send("/stream/never/")
+        answer = b"".join(iter(lambda: client.socket.recv(65536), b""))
+    assert b"first" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+    shared.wait_for("ValueError: could not convert string to float: 'never'")
+
+
 def test_a_killed_worker_loses_what_it_worked_on_and_is_replaced(start):
     """Clients of SIGKILL see the end of their connections, the next is served by another."""
     server = start()
