@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -34,20 +35,26 @@ class Examination:
 
     Args:
         application: what gunicorn serves, as it was told; None if it was told by nobody.
-        loaded: called when the application is loaded.
+        loaded: called once, with whether the application could be loaded.
     """
 
-    def __init__(self, application: str | None, loaded: Callable[[], Any]) -> None:
+    def __init__(self, application: str | None, loaded: Callable[[bool], None]) -> None:
         self._application = application
         self._migrated: dict[str, float] = {}
-        self._loaded: Callable[[], Any] | None = loaded
+        self._told = loaded
+        self._is_good: bool | None = None
+        # A thread that takes long to load is replaced by another, see `Examiner`.
+        self._loading = threading.Lock()
 
     def __call__(self) -> dict[str, Any]:
         """Return the parts of readiness, each "ok" or what is wrong with it."""
-        if self._loaded is not None:
-            _load(self._application)
-            self._loaded()
-            self._loaded = None
+        with self._loading:
+            if self._is_good is None:
+                self._is_good = _is_loaded(self._application)
+                self._told(self._is_good)
+        if not self._is_good:
+            # Django cannot be set up a second time.
+            return {"application": "it cannot be loaded; the log says why"}
         return {
             "databases": {alias: self._database(alias) for alias in databases.aliases()},
             "checks": _checks(),
@@ -67,6 +74,15 @@ class Examination:
                 return f"{len(left)} migrations are pending, the first is {left[0]}"
             self._migrated[alias] = now
         return OK
+
+
+def _is_loaded(application: str | None) -> bool:
+    try:
+        _load(application)
+    except Exception:
+        logger.exception("the application cannot be loaded to examine it")
+        return False
+    return True
 
 
 def _load(application: str | None) -> None:

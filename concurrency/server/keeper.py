@@ -83,6 +83,7 @@ class Keeper:
         self._plan: dict[str, Any] = {
             "board": str(board),
             "announce": True,
+            "successor": False,
             "application": getattr(server.app, "app_uri", None),
         }
         self._set(options)
@@ -102,7 +103,7 @@ class Keeper:
         """Start one with new code and new options; the old one serves until it is ready."""
         self._set(options)
         self._plan["announce"] = False
-        gevent.spawn(self._keep, Child(self._listener, self._plan))
+        gevent.spawn(self._keep, Child(self._listener, {**self._plan, "successor": True}))
 
     def stop(self) -> None:
         """Let the ops process end; for the arbiter's own end."""

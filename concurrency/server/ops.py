@@ -125,31 +125,68 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[2]))
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
     plan = json.loads(channel.makefile("rb").readline() or b"null")
-    if plan is None:
-        return
-    plan["options"] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in plan["options"].items()
-    }
-    options = ServeOptions(**plan["options"])
-    board = Board(Path(plan["board"]))
-    examine = _examine(plan["application"], lambda: channel.send(b"r"))
-    health = Health(board, options, examine)
-    health.warm_up()
-    server = _Server(listener, _pages(options, health, board, plan["metrics"]), options.log_probes)
-    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
-    watch = _Watch(options, board, health, plan["announce"]) if options.webhook_url else None
-    channel.recv(1)
-    server.end()
-    listener.close()
-    health.close()
-    if watch is not None:
-        watch.end()
+    if plan is not None:
+        _Process(plan, channel, listener).run()
+    _exit(0)
+
+
+def _exit(code: int) -> None:
     # Not by returning: a thread that examines a frozen database would be waited for.
     logging.shutdown()
-    os._exit(0)
+    os._exit(code)
 
 
-def _examine(application: str | None, loaded: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
+class _Process:
+    """What this process serves, and when that begins and ends."""
+
+    def __init__(
+        self, plan: dict[str, Any], channel: socket.socket, listener: socket.socket
+    ) -> None:
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in plan["options"].items()
+        }
+        options = ServeOptions(**values)
+        board = Board(Path(plan["board"]))
+        self._is_successor, self._announces = plan["successor"], plan["announce"]
+        self._channel = channel
+        self._listener = listener
+        self._health = Health(board, options, _examine(plan["application"], self._loaded))
+        pages = _pages(options, self._health, board, plan["metrics"])
+        self._server = _Server(listener, pages, options.log_probes)
+        self._serving = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), daemon=True
+        )
+        self._watch = _Watch(options, board, self._health, self._announces)
+
+    def run(self) -> None:
+        """Serve until the other end of the channel is closed."""
+        if not self._is_successor:
+            self._serving.start()
+        if self._announces:
+            self._watch.start()
+        self._health.warm_up()
+        self._channel.recv(1)
+        if self._serving.ident is not None:
+            self._server.end()
+        self._listener.close()
+        self._health.close()
+        self._watch.end()
+
+    def _loaded(self, good: bool) -> None:
+        """Take over from a predecessor, if there is one and the application is good."""
+        if self._is_successor:
+            if not good:
+                _exit(1)
+            self._serving.start()
+        if not self._announces:
+            self._watch.start()
+        self._channel.send(b"r")
+
+
+def _examine(
+    application: str | None, loaded: Callable[[bool], None]
+) -> Callable[[], dict[str, Any]]:
     """Return the examination; Django is imported when it is first asked for."""
     examination: list[Callable[[], dict[str, Any]]] = []
 
@@ -182,8 +219,6 @@ class _Watch:
     """Looks for changes of state, and lets webhooks tell them."""
 
     def __init__(self, options: ServeOptions, board: Board, health: Health, announce: bool) -> None:
-        from concurrency.server.webhooks import Webhooks
-
         self._board = board
         self._probes = {
             "startup": health.startup,
@@ -192,8 +227,16 @@ class _Watch:
         }
         # A successor takes what is so now as told; at the first start nothing is good yet.
         self._told = {kind: None if not announce else kind == "liveness" for kind in self._probes}
-        self._webhooks = Webhooks(options)
-        threading.Thread(target=self._run, daemon=True).start()
+        self._webhooks: Any = None
+        if options.webhook_url:
+            from concurrency.server.webhooks import Webhooks
+
+            self._webhooks = Webhooks(options)
+
+    def start(self) -> None:
+        """Look from now on, if there is somebody to tell."""
+        if self._webhooks is not None:
+            threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         while True:
@@ -210,6 +253,8 @@ class _Watch:
 
     def end(self) -> None:
         """Tell why the start failed, if it did, before the process ends."""
+        if self._webhooks is None:
+            return
         service = self._board.service()
         if service.phase == FAILED:
             self._webhooks.tell("startup", False, service.note)

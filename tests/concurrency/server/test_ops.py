@@ -123,12 +123,23 @@ def test_idle_connections_are_no_load(served):
 
 def test_it_answers_while_every_worker_is_blocked(served):
     """With no hub that turns it is alive and not ready, and ready again afterwards."""
-    with ThreadPoolExecutor(8) as threads:
-        blocked = threads.map(lambda _: served.get("/block/1.2/", timeout=20), range(4))
+    clients: dict[bytes, http.client.HTTPConnection] = {}
+    with ThreadPoolExecutor(8) as threads, contextlib.ExitStack() as stack:
+
+        def connect(_: int) -> tuple[bytes, http.client.HTTPConnection]:
+            client = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+            stack.enter_context(contextlib.closing(client))
+            client.request("GET", "/")
+            return client.getresponse().read(), client
+
+        while len(clients) < 2:  # one of each worker
+            clients.update(threads.map(connect, range(8)))
+        for client in clients.values():
+            client.request("GET", "/block/2/")
         until(lambda: served.status("/ready") == 503, "not ready")
-        assert served.probe("/ready")[1]["failed"] in (["workers"], ["load"])
+        assert served.probe("/ready")[1]["failed"] == ["workers"]
         assert served.status("/alive") == 200
-        assert {status for status, _ in blocked} == {200}
+        assert {client.getresponse().status for client in clients.values()} == {200}
     until(lambda: served.status("/ready") == 200, "ready again")
 
 
@@ -260,6 +271,25 @@ def test_a_reload_takes_the_probes_along(start):
     until(finding, "the new check fails")
     until(lambda: not alive(before), "the old process is gone")
     assert server.ends() == 0
+
+
+def test_code_that_cannot_be_loaded_leaves_the_probes_of_before(start):
+    """After SIGHUP they judge as before; a process that knows no other code says what is wrong."""
+    server = start().is_ready()
+    before = server.ops_process()
+    apps = server.folder / "app_of_test" / "apps.py"
+    broken = "import os\nif os.environ.get('CONCURRENCY_PATCH') == '0':\n    1 / 0\n"
+    apps.write_text(broken + apps.read_text())
+    server.process.send_signal(signal.SIGHUP)
+    server.says("cannot be loaded")
+    server.is_ready()
+    assert all(server.status("/ready") == 200 for _ in range(20))
+    os.kill(before, signal.SIGKILL)
+    until(lambda: server.status("/ready") == 503, "not ready")
+    assert server.probe("/ready")[1]["failed"] in (["application"], ["examination"])
+    until(lambda: server.probe("/ready")[1]["failed"] == ["application"], "it is said")
+    assert server.status("/alive") == 200
+    assert server.text.count("Traceback") == 2
 
 
 def test_an_upgrade_keeps_both_ports(start):
