@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -90,6 +92,11 @@ def test_changes_are_told_in_order_signed_and_retried(tmp_path):
             assert signed == signature(SECRET, timestamp, body)
         assert len({identity for identity, *_ in receiver.tries}) == 4
         assert SECRET not in server.text
+        os.kill(server.ops_process(), signal.SIGKILL)
+        server.is_ready()
+        (tmp_path / "app_of_test" / "unpaid").touch()
+        until(lambda: len(receiver.taken) == 5, "it is told", 20)
+        assert receiver.states()[4] == ("readiness", "failed"), "what was told is not told again"
         assert server.ends() == 0
 
 
