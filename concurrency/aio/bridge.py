@@ -167,7 +167,8 @@ def _forgetting(thread_handler: Callable[..., Any]) -> Callable[..., Any]:
 
 def _use_hub_loops() -> None:
     """Have asyncio make loops that wait on the hub by themselves."""
-    events: Any = asyncio.events
-    policy: Any = asyncio.DefaultEventLoopPolicy
-    if events is not None and policy._loop_factory is asyncio.SelectorEventLoop:
+    # From 3.14 on the public name warns: policies are on their way out.
+    policy: Any = getattr(asyncio, "_DefaultEventLoopPolicy", None)
+    policy = policy or asyncio.DefaultEventLoopPolicy
+    if policy._loop_factory is asyncio.SelectorEventLoop:
         policy._loop_factory = HubLoop
