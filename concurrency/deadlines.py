@@ -125,7 +125,9 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
                 self._timer = loop.call_later(max(0.0, seconds), self._fire, self._owner)
                 return
             self._timer = get_hub().loop.timer(max(0.0, seconds))
-            self._timer.start(self._fire, self._owner)
+            # From now on, not from when the hub looked at the clock: this greenlet may have
+            # run for long.
+            self._timer.start(self._fire, self._owner, update=True)
 
     def _cancel(self) -> None:
         if self._timer is not None:

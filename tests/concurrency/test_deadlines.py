@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from functools import partial
 
 import gevent
@@ -25,6 +26,17 @@ def test_an_expired_block_raises_a_timeout_error_that_says_its_limit():
     assert isinstance(caught.value, ConcurrencyError)
     assert caught.value.seconds == 0.01
     assert "0.01 s" in str(caught.value)
+
+
+def test_a_limit_counts_from_the_beginning_of_the_block():
+    """It is not shorter when the greenlet has kept the hub from looking at the clock."""
+    until = time.monotonic() + 0.05
+    while time.monotonic() < until:
+        pass
+    begun = time.monotonic()
+    with pytest.raises(DeadlineExceeded), deadline(0.05):
+        wait_for_ever()
+    assert time.monotonic() - begun > 0.045
 
 
 def test_a_block_in_time_is_left_alone():
