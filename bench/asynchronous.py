@@ -2,7 +2,7 @@
 
 * what a running loop adds to each switch of greenlets;
 * an asynchronous view with three awaited queries, with one client and with fifty: under
-  gunicorn's gevent worker with this package, and under uvicorn[standard] with a thread
+  gunicorn with our worker, and under uvicorn[standard] with a thread
   for each request or with one for all; beside it the same view without `async`.
 
 The servers, each with one process, are asked in turn. Exits non-zero when a switch costs more
@@ -26,6 +26,7 @@ import psycopg
 
 from bench.database import database
 from bench.report import table
+from bench.served import OURS
 
 __all__ = ["main"]
 
@@ -35,7 +36,7 @@ FIFTY = 50
 
 _UVICORN = ["uvicorn", "bench.aio_site:asgi", "--loop", "uvloop", "--http", "httptools"]
 _QUIET = ["--no-access-log", "--log-level", "warning", "--port"]
-_GUNICORN = ["-k", "gevent", "-c", "python:bench.serving_conf", "--log-level", "warning"]
+_GUNICORN = ["-k", OURS, "-c", "python:bench.serving_conf", "--log-level", "warning"]
 SERVERS = {
     "gunicorn": ["gunicorn", "bench.aio_site:wsgi", *_GUNICORN],
     "uvicorn": [*_UVICORN, *_QUIET],
