@@ -161,6 +161,28 @@ def admin(fleet: Fleet, services_url: str) -> Iterator[Fleet]:
         yield own
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "location"),
+    [
+        ("/", 302, "/admin/"),
+        ("/admin", 301, "/admin/"),
+        ("/admin/", 302, "/admin/login/?next=/admin/"),
+        ("/admin/person/person/", 302, "/admin/login/?next=/admin/person/person/"),
+        ("/admin/nothing/", 302, "/admin/login/?next=/admin/nothing/"),
+        ("/admin/login/", 200, None),
+        ("/static/admin/css/base.css", 200, None),
+        ("/nothing/", 404, None),
+        ("/person/adler/", 404, None),
+    ],
+)
+def test_the_admin_for_strangers(
+    admin: Fleet, path: str, status: int, location: str | None
+) -> None:
+    """Who has not logged in is led to the login, and is told nothing of what there is."""
+    answer = admin["admin"].get(path, HEADERS)
+    assert (answer.status, answer.headers["Location"]) == (status, location)
+
+
 def test_a_form_of_somebody_else(admin: Fleet) -> None:
     """A form that is not this site's own is refused by a page like all others."""
     answer = admin["admin"].get("/admin/login/", HEADERS, method="POST")
