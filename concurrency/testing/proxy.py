@@ -22,6 +22,7 @@ class TCPProxy:
 
     Attributes:
         connect_delay: seconds before a new connection is passed on.
+        delay: seconds before each piece of data is passed on, in either direction.
         connections: how many are passed on now.
         most_connections: how many there have been at the same time.
         accepted: how many there have been in all.
@@ -38,6 +39,7 @@ class TCPProxy:
         self._pumps = Group()
         self._sockets: set[socket.socket] = set()
         self.connect_delay = 0.0
+        self.delay = 0.0
         self.connections = 0
         self.most_connections = 0
         self.accepted = 0
@@ -103,6 +105,7 @@ class TCPProxy:
         try:
             server = socket.create_connection(self._target)
         except OSError:
+            self._sockets.discard(client)
             client.close()
             return
         self.connections += 1
@@ -124,6 +127,8 @@ class TCPProxy:
     def _pump(self, source: socket.socket, sink: socket.socket, back: bool = False) -> None:
         try:
             while data := source.recv(65536):
+                if self.delay:
+                    gevent.sleep(self.delay)
                 self._open.wait()
                 sink.sendall(data)
                 if back:
