@@ -1,6 +1,6 @@
 """What taking and giving back a lease costs: `python -m bench.lease`.
 
-Two comparisons, each with its rivals in one run and in turn:
+Two comparisons, each in one run and in turn:
 
 * one client, a short query of the ORM, on PostgreSQL and on MariaDB: with a connection
   that is kept, and with a lease for each query;
@@ -27,19 +27,14 @@ __all__ = ["main"]
 LIMIT = 0.05
 
 _NAMES = {
-    "kept": "connection kept",
     "ours": "concurrency",
     "django": "Django's own pool",
     "geventpool": "django-db-geventpool",
 }
 
 
-def measure(url: str, peer: str, what: str, amount: float) -> float:
-    """Run one measurement in a process of its own and return its number."""
-    return float(_ask(url, peer, what, amount))
-
-
-def _ask(url: str, peer: str, what: str, amount: float = 0) -> str:
+def ask(url: str, peer: str, what: str, amount: float = 0) -> list[float]:
+    """Have a process of its own measure or prepare something, and return its numbers."""
     done = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", "bench.peers", peer, what, str(amount)],
         env={**os.environ, "DATABASE_URL": url},
@@ -49,52 +44,52 @@ def _ask(url: str, peer: str, what: str, amount: float = 0) -> str:
     )
     if done.returncode != 0:
         raise RuntimeError(f"{_NAMES[peer]}: {done.stderr[-2000:]}")
-    return done.stdout
+    return [float(number) for number in done.stdout.split()]
 
 
-def compare(url: str, peers: list[str], what: str, amount: float, rounds: int) -> dict[str, float]:
-    """Return the median of each peer; they take turns, so that noise meets all."""
-    found: dict[str, list[float]] = {peer: [] for peer in peers}
+def cost_of_lease(name: str, url: str, queries: int, rounds: int) -> float:
+    """Print and return what share of a query a lease costs on one database."""
+    found = [ask(url, "ours", "one", queries) for _ in range(rounds)]
+    kept, leased = (statistics.median(numbers) for numbers in zip(*found, strict=True))
+    share = leased / kept - 1
+    rows = [
+        ("connection kept", f"{kept * 1e6:.1f} us", ""),
+        ("a lease for each query", f"{leased * 1e6:.1f} us", f"{share:+.1%}"),
+    ]
+    print(table((f"one client, {name}", "a query", "lease"), rows))  # noqa: T201
+    return share
+
+
+def throughput(url: str, seconds: float, rounds: int) -> dict[str, float]:
+    """Print and return the queries a second of each peer; they take turns."""
+    found: dict[str, list[float]] = {peer: [] for peer in _NAMES}
     for _ in range(rounds):
-        for peer in peers:
-            found[peer].append(measure(url, peer, what, amount))
-    return {peer: statistics.median(numbers) for peer, numbers in found.items()}
+        for peer, numbers in found.items():
+            numbers += ask(url, peer, "many", seconds)
+    many = {peer: statistics.median(numbers) for peer, numbers in found.items()}
+    rows = [
+        (_NAMES[peer], f"{value:.0f} /s", f"{value / many['ours']:.2f}")
+        for peer, value in many.items()
+    ]
+    print(table(("fifty clients, ten connections", "queries", "ratio"), rows))  # noqa: T201
+    return many
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run both comparisons and print them."""
+    """Run both comparisons."""
     parser = argparse.ArgumentParser(prog="python -m bench.lease", description=__doc__)
     parser.add_argument("--queries", type=int, default=5000, help="queries of the one client")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long the fifty ask")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each")
     options = parser.parse_args(arguments)
     with database() as url:
-        _ask(url, "ours", "prepare")
-        costs = [_cost_of_lease("PostgreSQL", url, options.queries, options.rounds)]
-        many = compare(
-            url, ["ours", "django", "geventpool"], "many", options.seconds, options.rounds
-        )
+        ask(url, "ours", "prepare")
+        costs = [cost_of_lease("PostgreSQL", url, options.queries, options.rounds)]
+        many = throughput(url, options.seconds, options.rounds)
     with MariaDB() as server:
-        _ask(server.url, "ours", "prepare")
-        costs.append(_cost_of_lease("MariaDB", server.url, options.queries, options.rounds))
-    rows = [
-        (_NAMES[peer], f"{value:.0f} /s", f"{value / many['ours']:.2f}")
-        for peer, value in many.items()
-    ]
-    print(table(("fifty clients, ten connections", "queries", "ratio"), rows))  # noqa: T201
+        ask(server.url, "ours", "prepare")
+        costs.append(cost_of_lease("MariaDB", server.url, options.queries, options.rounds))
     return 0 if max(costs) <= LIMIT and many["ours"] == max(many.values()) else 1
-
-
-def _cost_of_lease(name: str, url: str, queries: int, rounds: int) -> float:
-    """Print and return what share of a query a lease costs on one database."""
-    found = compare(url, ["kept", "ours"], "one", queries, rounds)
-    share = found["ours"] / found["kept"] - 1
-    rows = [
-        (_NAMES["kept"], f"{found['kept'] * 1e6:.1f} us", ""),
-        (_NAMES["ours"], f"{found['ours'] * 1e6:.1f} us", f"{share:+.1%}"),
-    ]
-    print(table((f"one client, {name}", "a query", "lease"), rows))  # noqa: T201
-    return share
 
 
 if __name__ == "__main__":

@@ -61,11 +61,10 @@ def _is_readable(descriptor: int) -> bool:
 
 def is_clean(driver: Driver, connection: PooledConnection) -> bool:
     """Return whether the next holder may have a connection as it is. Never waits."""
-    return (
-        driver.is_clean(connection.raw)
-        and not connection.needs_reset()
-        and driver.attributes(connection.raw) == connection.attributes
-    )
+    raw = connection.raw
+    if connection.tainted or (connection.cursors and connection.has_open_cursors()):
+        return False
+    return driver.is_clean(raw) and driver.attributes(raw) == connection.attributes
 
 
 def make_clean(driver: Driver, connection: PooledConnection) -> bool:

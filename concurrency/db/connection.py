@@ -66,10 +66,6 @@ class PooledConnection:
         """Return whether a cursor on the server has rows that were not read."""
         return any(not cursor.closed for cursor in self.cursors)
 
-    def needs_reset(self) -> bool:
-        """Return whether the session is not as the next holder expects it."""
-        return self.tainted or (bool(self.cursors) and self.has_open_cursors())
-
 
 class Lease:
     """The right of one greenlet to one connection of a pool.
@@ -95,7 +91,8 @@ class Lease:
         self._activity = activity.get()
         self._place = place
         self.connection: PooledConnection | None = None
-        self.since = time.monotonic()
+        #: When it was granted, on the monotonic clock.
+        self.since = 0.0
         #: The last statement, without its parameters.
         self.sql: str | None = None
         #: Whether it has been logged that this lease is old.

@@ -31,6 +31,10 @@ logger = logging.getLogger("concurrency.db")
 # socket: a server that has ended it since then would have hit a statement as well.
 _JUST_USED = 0.001
 
+# Whoever begins to wait makes somebody look for what stands still, but only one of those
+# who begin within so many seconds: in a busy pool they are many.
+_PAUSE = 0.02
+
 E = TypeVar("E", bound=PoolTimeout)
 
 
@@ -50,10 +54,12 @@ class Pool:
         self.alias = alias
         self.options = options
         self.template = template
+        #: What whoever leases has to have in common with the template.
+        self.fingerprint = template.fingerprint()
         self._driver = driver
         self._slots = Slots(options)
         self._reaper = Reaper(alias, self._slots, self.give_back, self._close)
-        self._next_look = 0.0
+        self._looked = 0.0
 
     def statistics(self) -> PoolStatistics:
         """Return the pool's numbers at this moment."""
@@ -81,9 +87,9 @@ class Pool:
         try:
             while True:
                 self._obtain(lease)
-                lease.since = now = time.monotonic()
-                if self._is_usable(lease, now):
-                    self._reaper.watch()
+                if self._is_usable(lease):
+                    if not self._reaper.is_watching:
+                        self._reaper.watch()
                     return lease
                 self.give_back(lease, fit=False)
         except BaseException:
@@ -103,6 +109,7 @@ class Pool:
                 self._wait(waiter)
             finally:
                 self._slots.leave(waiter)
+            lease.since = time.monotonic()
 
     def _wait(self, waiter: Waiter) -> None:
         started = now = time.monotonic()
@@ -112,23 +119,24 @@ class Pool:
                 self._slots.leave(waiter)
                 raise self._timeout(now - started)
             # One of those who wait looks for all of them: there may be thousands.
-            if now == started or now >= self._next_look:
-                self._next_look = now + INTERVAL
+            pause = _PAUSE if self._looked < started else INTERVAL
+            if now >= self._looked + pause:
+                self._looked, pause = now, INTERVAL
                 self.reap()
                 self.look_for_starvation()
             self._open_what_is_wanted()
             if not waiter.is_served():
-                pause = self._slots.back_off.left() or INTERVAL
-                waiter.event.wait(min(left, pause, INTERVAL))
+                next_attempt = self._slots.back_off.left() or INTERVAL
+                waiter.event.wait(min(left, next_attempt, max(0.0, self._looked + pause - now)))
                 now = time.monotonic()
         if waiter.error is not None:
             raise waiter.error
 
-    def _is_usable(self, lease: Lease, now: float) -> bool:
+    def _is_usable(self, lease: Lease) -> bool:
         connection = lease.connection
-        if connection is None or not self._slots.is_current(connection, now):
+        if connection is None or not self._slots.is_current(connection, lease.since):
             return False
-        just_used = now - connection.idle_since < _JUST_USED
+        just_used = lease.since - connection.idle_since < _JUST_USED
         return just_used or cleaning.is_alive(self._driver, connection.raw)
 
     def give_back(self, lease: Lease, *, fit: bool = True) -> None:

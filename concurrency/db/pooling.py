@@ -36,7 +36,7 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
     def _pool(self) -> Pool:
         """Return the pool of this database, made when it is asked for the first time."""
         pool = registry.find(self.alias) or registry.pool_for(self.alias, self._make_pool)
-        if pool.template.fingerprint() != self.fingerprint():
+        if pool.fingerprint != self.fingerprint():
             # Another database under the same alias, as when test databases are made.
             registry.forget(self.alias)
             pool = registry.pool_for(self.alias, self._make_pool)

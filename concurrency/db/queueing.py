@@ -7,7 +7,6 @@ has no lock of its own and decides nothing; ``Slots`` does.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
 from typing import Any
 
 from gevent.event import Event
@@ -36,30 +35,24 @@ class QueueFull(Exception):
     """There are as many waiters as there may be."""
 
 
-class Queue:
+class Queue(OrderedDict[Waiter, None]):
     """Those who wait, in order."""
 
     def __init__(self) -> None:
-        self._waiters: OrderedDict[Waiter, None] = OrderedDict()
+        super().__init__()
         # A finaliser may wait in the middle of its greenlet's own wait, so: how often.
         self._greenlets: Counter[int] = Counter()
 
-    def __len__(self) -> int:
-        return len(self._waiters)
-
-    def __iter__(self) -> Iterator[Waiter]:
-        return iter(self._waiters)
-
     def append(self, waiter: Waiter) -> None:
         """Let somebody wait behind all others."""
-        self._waiters[waiter] = None
+        self[waiter] = None
         self._greenlets[waiter.greenlet] += 1
 
     def remove(self, waiter: Waiter) -> bool:
         """Take somebody out; return whether it was waiting."""
-        if waiter not in self._waiters:
+        if waiter not in self:
             return False
-        del self._waiters[waiter]
+        del self[waiter]
         self._greenlets[waiter.greenlet] -= 1
         if not self._greenlets[waiter.greenlet]:
             del self._greenlets[waiter.greenlet]
@@ -67,7 +60,7 @@ class Queue:
 
     def pop_first(self) -> Waiter:
         """Take out who has waited longest."""
-        waiter = next(iter(self._waiters))
+        waiter = next(iter(self))
         self.remove(waiter)
         return waiter
 

@@ -44,6 +44,8 @@ class Reaper:
         self._give_back = give_back
         self._close = close
         self._timer: Any = None
+        #: Whether it is done from time to time.
+        self.is_watching = False
 
     def reap(self) -> None:
         """Do it once. Never waits, so that it may run in the hub."""
@@ -66,15 +68,16 @@ class Reaper:
 
     def watch(self) -> None:
         """Do it from now on, as long as there is anything to look after."""
-        if self._timer is None and home.is_here():
+        if not self.is_watching and home.is_here():
+            self.is_watching = True
             self._timer = home.hub.loop.timer(INTERVAL, INTERVAL, ref=False)
             self._timer.start(self._reap_in_hub)
 
     def stop(self) -> None:
         """Do it no more."""
-        if self._timer is not None:
+        if self.is_watching:
             self._timer.close()
-            self._timer = None
+            self.is_watching = False
 
     def _reap_in_hub(self) -> None:
         self.reap()

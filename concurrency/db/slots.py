@@ -58,7 +58,7 @@ class Slots:
         """
         with self._lock:
             if self._idle and not self._waiters:
-                self._grant(lease, self._idle.pop())
+                self._grant(lease, self._idle.pop(), time.monotonic())
                 return None
             if 0 < self._options.max_waiting <= len(self._waiters):
                 raise QueueFull
@@ -71,10 +71,10 @@ class Slots:
         with self._lock:
             self._waiters.remove(waiter)
 
-    def _grant(self, lease: Lease, connection: PooledConnection) -> None:
+    def _grant(self, lease: Lease, connection: PooledConnection, now: float) -> None:
         """Begin a lease; under the lock."""
         lease.connection = connection
-        lease.since = time.monotonic()
+        lease.since = now
         self._leases.add(lease)
 
     def give_back(self, lease: Lease, *, fit: bool) -> PooledConnection | None:
@@ -118,7 +118,7 @@ class Slots:
         connection.cursors.clear()  # none of them is open
         if self._waiters:
             waiter = self._waiters.pop_first()
-            self._grant(waiter.lease, connection)
+            self._grant(waiter.lease, connection, now)
             waiter.event.set()
         elif self._closed:
             return False

@@ -74,11 +74,11 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             # Django forgets the connection that it had, in whatever state it is.
             lease, self._lease, self.connection = self._lease, None, None
             self._leased_from.give_back(lease, fit=False)
-        pool = self._pool()
-        self._lease = lease = pool.lease(self, self._owner())
+        pool, owner = self._pool(), self._owner()
+        self._lease = lease = pool.lease(self, owner)
         self._leased_from = pool
         try:
-            self._link()
+            self._link(owner)
             self._set_up(pool, lease)
         except BaseException:
             # Half set up it must not be used, neither by this greenlet nor by another.
@@ -100,14 +100,15 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             self.set_autocommit(autocommit)
         self._setting_up = True
         try:
-            if pooled.configured:
-                self.refresh_session()
-            else:
+            is_new = not pooled.configured
+            if is_new:
                 self.init_connection_state()
                 pooled.configured = True
+            else:
+                self.refresh_session()
             # For each lease, as with Django's own pool: what receivers set may differ.
-            connection_created.send(sender=self.__class__, connection=self)
-            pooled.attributes = self.driver.attributes(pooled.raw)
+            if connection_created.send(sender=self.__class__, connection=self) or is_new:
+                pooled.attributes = self.driver.attributes(pooled.raw)
         finally:
             self._setting_up = False
 
@@ -134,9 +135,8 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
 
     # Giving back
 
-    def _link(self) -> None:
+    def _link(self, owner: Any) -> None:
         """Have the greenlet give the lease back when it ends, in whatever way."""
-        owner = self._owner()
         if self._linked_to is not None and self._linked_to() is owner:
             return
         if isinstance(owner, gevent.Greenlet):
@@ -155,8 +155,8 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         Unless it uses the wrapper of another one, who goes on with the connection when
         the sharing, and this greenlet, have ended.
         """
-        home = self._home()
-        return home if self.is_shared() and home is not None else gevent.getcurrent()
+        current, home = gevent.getcurrent(), self._home()
+        return current if home is current or home is None or not self.is_shared() else home
 
     def is_shared(self) -> bool:
         """Return whether other greenlets may use this wrapper, as Django's tests do."""
@@ -181,7 +181,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Give the lease back: called by Django when a request starts and ends."""
-        if not self._uses_pool:
+        if self._lease is None and not self._uses_pool:
             super().close_if_unusable_or_obsolete()
         elif not self.in_atomic_block:
             self.run_on_commit = []

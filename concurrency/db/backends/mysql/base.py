@@ -48,6 +48,10 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         """Know the isolation level of the connections, which Django asks the wrapper."""
         self.isolation_level = template.isolation_level
 
+    def session_autocommit(self) -> bool | None:
+        """Return whether the leased session is in autocommit; the server says so each time."""
+        return bool(self.connection.get_autocommit())
+
     @cached_property  # type: ignore[untyped-decorator]
     def mysql_server_data(self) -> dict[str, Any]:
         """Facts about the server, as Django's, but asked for once and not by each greenlet."""
