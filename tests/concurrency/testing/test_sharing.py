@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import warnings
 from unittest import mock
 
 import gevent
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.test import TestCase, TransactionTestCase
 from gevent.event import Event
@@ -63,6 +65,8 @@ VERBS = {
     "offload": lambda: offload(rows),
     "raw spawn": lambda: gevent.spawn(rows).get(),
     "thread": by_thread,
+    "coroutine": lambda: async_to_sync(sync_to_async(rows))(),
+    "thread of a coroutine": lambda: async_to_sync(asyncio.to_thread)(rows),
 }
 
 
@@ -96,8 +100,10 @@ class TestSeeing(Shared):
         """The test's own transaction is not one that the code under test has begun."""
         with warnings.catch_warnings(), self.settings(CONCURRENCY={"FAN_OUT_IN_ATOMIC": "raise"}):
             assert gather(rows) == [[1, 2]]
-            with pytest.raises(FanOutInAtomicBlock), transaction.atomic():
-                gather(rows)
+            assert VERBS["thread of a coroutine"]() == [1, 2]
+            for name in ("gather", "thread of a coroutine"):
+                with pytest.raises(FanOutInAtomicBlock), transaction.atomic():
+                    VERBS[name]()
 
     def test_a_cursor_on_the_server(self):
         """iterator() reads in parts, between which others have their turns."""
