@@ -1,11 +1,15 @@
 #!/bin/sh
 # Runs the tests of async code on a newer Python with the newest Django, where there is one: what
-# asyncio keeps in a thread changes from version to version. NEWEST_PYTHON says which Python.
+# asyncio keeps in a thread changes from version to version. NEWEST_PYTHON says which Python;
+# without it those in the path are tried, then those of pyenv, whose own commands answer only for
+# versions that are switched on.
 set -eu
 cd "$(dirname "$0")/.."
 
+pyenv=${PYENV_ROOT:-${HOME:-}/.pyenv}/versions
 newest=
-for candidate in ${NEWEST_PYTHON:-python3.14 python3.13}; do
+# shellcheck disable=SC2086 # the paths are to be found
+for candidate in ${NEWEST_PYTHON:-python3.14 python3.13 $pyenv/3.14.*/bin/python $pyenv/3.13.*/bin/python}; do
     if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
         newest=$candidate
         break
