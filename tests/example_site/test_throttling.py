@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -23,7 +22,7 @@ from example_site import limits
 from example_site.apps.tweets import throttling
 from settings.caches import from_url
 from settings.environment import SettingsError
-from tests.concurrency.test_caches import Redis
+from tests.redis import Redis
 
 LIMIT = 3
 
@@ -147,17 +146,12 @@ def test_a_crowd_gets_no_more(clock: list[float]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.redis
-def test_a_crowd_counted_by_redis(clock: list[float], tmp_path: Path) -> None:
+def test_a_crowd_counted_by_redis(clock: list[float], redis: Redis) -> None:
     """The same is so with a real Redis, at the address that the settings are given."""
-    server = Redis(str(tmp_path))
-    try:
-        server.wait()
-        with override_settings(CACHES={"default": from_url(server.url)}):
-            assert crowd() == [204] * LIMIT + [429] * (50 - LIMIT)
-            assert isinstance(caches["default"], RedisCache)
-            caches["default"]._cache.get_client(write=True).connection_pool.disconnect()
-    finally:
-        server.stop()
+    with override_settings(CACHES={"default": from_url(redis.url)}):
+        assert crowd() == [204] * LIMIT + [429] * (50 - LIMIT)
+        assert isinstance(caches["default"], RedisCache)
+        caches["default"]._cache.get_client(write=True).connection_pool.disconnect()
 
 
 def test_a_cache_that_is_not_there() -> None:
