@@ -10,6 +10,7 @@ from functools import wraps
 from hashlib import blake2b
 from http import HTTPStatus
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import get_conditional_response, patch_vary_headers
@@ -88,7 +89,7 @@ def fact(request: HttpRequest, plain: str, data: Mapping[str, object]) -> HttpRe
 
 def problem(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
     """Answer an error as a sentence: as text, as JSON, or as a page to a browser."""
-    kind = JSON if request.GET.get("format") == "json" else _preferred(request, TEXT, JSON, HTML)
+    kind = JSON if _says_json(request) else _preferred(request, TEXT, JSON, HTML)
     if kind == JSON:
         response: HttpResponse = _json({"status": status, "error": sentence})
     elif kind == HTML:
@@ -104,6 +105,13 @@ def problem(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     patch_vary_headers(response, ["Accept"])
     return response
+
+
+def _says_json(request: HttpRequest) -> bool:
+    try:
+        return request.GET.get("format") == "json"
+    except SuspiciousOperation:  # a query that cannot be read may be what the error is about
+        return False
 
 
 def _json(data: Mapping[str, object]) -> HttpResponse:

@@ -20,10 +20,10 @@ class LanguageMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.GET.get("lang", "").strip().lower()
-        known = given in dict(settings.LANGUAGES)
-        with translation.override(
-            given if known else translation.get_language_from_request(request)
-        ):
+        # Links to other pages keep it.
+        request.chosen_language = given if given in dict(settings.LANGUAGES) else ""
+        preferred = translation.get_language_from_request(request)
+        with translation.override(request.chosen_language or preferred):
             response = self._get_response(request)
             response["Content-Language"] = translation.get_language()
         patch_vary_headers(response, ["Accept-Language"])

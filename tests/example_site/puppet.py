@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -43,10 +44,11 @@ class Puppet:
         path = unquote(request.path)
         self.asked.append(path)
         mood = next((mood for start, mood in self.moods.items() if path.startswith(start)), "")
-        if mood == "silent":
-            self._end.wait(10)
-        elif mood != "gone":
-            self._say(request, mood, path)
+        if mood == "silent" and self._end.wait(10):
+            mood = ""
+        if mood not in {"gone", "silent"}:
+            with contextlib.suppress(ConnectionError):  # who has waited may have left
+                self._say(request, mood, path)
         request.close_connection = True
 
     def _say(self, request: BaseHTTPRequestHandler, mood: str, path: str) -> None:

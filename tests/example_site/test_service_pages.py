@@ -170,6 +170,7 @@ def admin(fleet: Fleet, services_url: str) -> Iterator[Fleet]:
         ("/admin/person/person/", 302, "/admin/login/?next=/admin/person/person/"),
         ("/admin/nothing/", 302, "/admin/login/?next=/admin/nothing/"),
         ("/admin/login/", 200, None),
+        (f"/admin/login/?{'a&' * 1001}", 400, None),
         ("/static/admin/css/base.css", 200, None),
         ("/nothing/", 404, None),
         ("/person/adler/", 404, None),

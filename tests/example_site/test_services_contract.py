@@ -72,6 +72,8 @@ ERRORS = [
     ("user", "/person/a%2Fb/", 404, "There is nothing at /person/a/b/."),
     ("user", "/", 404, "There is nothing at /."),
     ("user", "/greet/hello/", 404, "There is nothing at /greet/hello/."),
+    ("user", f"/person/adler/?{'a&' * 1001}", 400, "This request cannot be understood."),
+    ("frontend", f"/?{'a&' * 1001}", 400, "This request cannot be understood."),
     ("user", "/metrics/", 404, "There is nothing at /metrics/."),  # the ops port has them
     ("user", "/person/adler/?format=xml", 400, "The parameter format has to be json or text"),
     ("welcome", "/greet/nothing/", 404, "There is no greeting 'nothing'."),

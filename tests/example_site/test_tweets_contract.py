@@ -182,6 +182,13 @@ def test_the_life_of_a_tweet(tweets: Tweeting) -> None:
     assert tweets.ask("GET", href).status_code == 404
 
 
+def test_a_query_that_nobody_reads(tweets: Tweeting) -> None:
+    """More parameters than Django reads are a 400 with a sentence, and no failure of the server."""
+    answer = tweets.ask("GET", f"/tweet/?{'a&' * 1001}")
+    assert answer.status_code == 400
+    assert answer.text == "This request cannot be understood.\n"
+
+
 def test_slashes(tweets: Tweeting) -> None:
     """One tweet is without a slash and nothing with it; to the list, the slash is added."""
     assert tweets.ask("GET", "/tweet/1/").status_code == 404
@@ -221,7 +228,7 @@ def test_the_tweets_of_one_person(tweets: Tweeting) -> None:
 def test_no_text_is_an_error_of_the_server(tweets: Tweeting, text: str, where: str) -> None:
     """Whatever is asked for, in a path or in a query, it is never the server's fault."""
     answer = tweets.ask("GET", where.format(quote(text, safe="")))
-    assert answer.status_code in {200, 400, 404}
+    assert answer.status_code < 500
 
 
 def test_a_timeline_is_gathered_in_parallel(tweets: Tweeting) -> None:
