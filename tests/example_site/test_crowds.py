@@ -86,7 +86,7 @@ def test_two_hundred_persons_at_once(fleet: Fleet, services_url: str, crowd: int
     names = re.findall(r"<li>Guten Morgen, (.*?)\.</li>", answer.text)
     assert len(names) == crowd == 206
     assert names[4:204] == [f"Person Number {number}" for number in range(1, 201)]
-    assert "more, which the sums include" in answer.text
+    assert "weitere, die in den Summen enthalten sind" in answer.text
     again = manage("seed_people", "200", environment={"DATABASE_URL": services_url})
     assert again.stdout == "0 persons made; there are 206.\n"
 
