@@ -39,6 +39,7 @@ _OF_USERS = ("tests/bench/", "tests/deploy/", "tests/example_site/")
 _COVERED = {
     "COVERAGE_PROCESS_START": str(ROOT / "tests" / "programs.coveragerc"),
     "COVERAGE_FILE": str(ROOT / ".coverage"),
+    "COVERAGE_SOURCE": str(ROOT / "concurrency"),
 }
 
 
