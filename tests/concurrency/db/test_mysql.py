@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import gevent
 import pytest
@@ -60,22 +61,26 @@ def test_statements_are_stopped_over_one_connection_at_most(pool, target, observ
     pool(max_size=10)
     most, enough = [], Event()
 
+    def descriptors():
+        # The server shows a session for a moment longer than it has a socket.
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
     def watch():
         while not enough.is_set():
-            most.append((observer.controls(), observer.sessions()))
+            most.append((descriptors(), observer.sessions()))
             gevent.sleep(0)
 
     with observer.holding():
         victims = [gevent.spawn(query, target.endless) for _ in range(10)]
         until(lambda: observer.running() == 10, "running")
-        before = observer.kills()
+        before, opened = observer.kills(), descriptors()
         watcher = gevent.spawn(watch)
         gevent.killall(victims)
         enough.set()
         watcher.join()
     assert observer.kills() == before + 10
     until(lambda: observer.controls() == 0, "closed")
-    assert max(controls for controls, _ in most) <= 1
+    assert max(now for now, _ in most) <= opened + 1
     assert max(sessions for _, sessions in most) <= 10
     assert observer.running() == 0
     assert (statistics().idle, statistics().max_size) == (10, 10)
