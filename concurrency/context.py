@@ -67,6 +67,11 @@ def ancestor() -> Ancestry | None:
     return _others_started.get(getcurrent()) or ancestry.get()
 
 
+def anybody_waits() -> bool:
+    """Return whether any greenlet waits for others, through our verbs or for a coroutine."""
+    return bool(waiting or _others_started)
+
+
 def works_for(greenlet: Any, waiter: Any) -> None:
     """Say that a greenlet is a child of one that waits for a coroutine, which started it."""
     _others_started[greenlet] = Ancestry(weakref.ref(waiter), _living(ancestry.get()), waits=True)

@@ -40,6 +40,8 @@ def check(wrapper: Any) -> None:
     Raises:
         FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise".
     """
+    if not context.anybody_waits():
+        return
     ancestor = context.ancestor()
     while ancestor is not None:
         greenlet = ancestor.greenlet()

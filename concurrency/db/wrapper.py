@@ -156,7 +156,9 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         the sharing, and this greenlet, have ended.
         """
         current, home = gevent.getcurrent(), self._home()
-        return current if home is current or home is None or not self.is_shared() else home
+        if home is current:
+            return current
+        return home if home is not None and self.is_shared() else current
 
     def is_shared(self) -> bool:
         """Return whether other greenlets may use this wrapper, as Django's tests do."""

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Generator, Iterator
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import gevent
@@ -21,6 +22,13 @@ from concurrency.db.waiting import SocketWaiter
 R = TypeVar("R")
 
 logger = logging.getLogger("concurrency.db")
+
+# The first become part of the next BEGIN, the others of what cursors do. Asked for at the end of
+# each lease, so without a step of Python for each.
+_ATTRIBUTES = attrgetter(
+    *("isolation_level", "read_only", "deferrable", "prepare_threshold"),
+    *("row_factory", "cursor_factory", "server_cursor_factory"),
+)
 
 # Seconds until the next statement of a killed pipeline is cancelled.
 _CANCEL_AGAIN = 0.05
@@ -220,9 +228,7 @@ class Psycopg3:
         return raw.pgconn.transaction_status == TransactionStatus.IDLE and not raw.is_given_up
 
     def attributes(self, raw: Any) -> Any:
-        # The first become part of the next BEGIN, the others of what cursors do.
-        kinds = raw.row_factory, raw.cursor_factory, raw.server_cursor_factory
-        return raw.isolation_level, raw.read_only, raw.deferrable, raw.prepare_threshold, *kinds
+        return _ATTRIBUTES(raw)
 
     def clean(self, raw: Any, seconds: float) -> None:
         if raw.is_given_up:
