@@ -103,12 +103,18 @@ def test_a_call_that_has_not_begun_is_not_made(thread):
 
 def test_a_call_that_ends_within_its_grace_is_not_interrupted(thread):
     """It gets that time before it is disturbed."""
-    work = Work()
-    greenlet = gevent.spawn(
-        thread.run, lambda: native_sleep(0.02) or work.ended, work, grace=5, budget=5
-    )
-    gevent.sleep(0.005)
-    greenlet.kill(timeout=5)
+    work, begun, may_end = Work(), [], get_original("_thread", "allocate_lock")()
+
+    def call():
+        begun.append(True)
+        return may_end.acquire(timeout=5)
+
+    with may_end:
+        greenlet = gevent.spawn(thread.run, call, work, grace=5, budget=5)
+        until(lambda: begun)
+        greenlet.kill(block=False)
+        gevent.sleep(0)
+    greenlet.join(5)
     assert (work.interrupted, work.ended) == (0, [False])
 
 
