@@ -55,8 +55,9 @@ class Ancestry(NamedTuple):
 #: The greenlets that this one is a child of, the nearest first.
 ancestry: ContextVar[Ancestry | None] = ContextVar("concurrency.ancestry", default=None)
 
-# The same for greenlets that run in a copy of somebody else's context, as asyncio's threads.
-_others_started: weakref.WeakKeyDictionary[Any, Ancestry] = weakref.WeakKeyDictionary()
+#: The same for greenlets that run in a copy of somebody else's context, as asyncio's threads.
+#: A plain dictionary: looked at for each lease, it costs no step of Python.
+others_started: dict[weakref.ref[Any], Ancestry] = {}
 
 #: Greenlets that wait for others through our verbs, and how to ask for which ones.
 waiting: dict[Any, Callable[[], Iterable[Any]]] = {}
@@ -64,17 +65,17 @@ waiting: dict[Any, Callable[[], Iterable[Any]]] = {}
 
 def ancestor() -> Ancestry | None:
     """Return who started this greenlet."""
-    return _others_started.get(getcurrent()) or ancestry.get()
-
-
-def anybody_waits() -> bool:
-    """Return whether any greenlet waits for others, through our verbs or for a coroutine."""
-    return bool(waiting or _others_started)
+    return others_started.get(weakref.ref(getcurrent())) or ancestry.get()
 
 
 def works_for(greenlet: Any, waiter: Any) -> None:
     """Say that a greenlet is a child of one that waits for a coroutine, which started it."""
-    _others_started[greenlet] = Ancestry(weakref.ref(waiter), _living(ancestry.get()), waits=True)
+    key = weakref.ref(greenlet, _forget_started)
+    others_started[key] = Ancestry(weakref.ref(waiter), _living(ancestry.get()), waits=True)
+
+
+def _forget_started(greenlet: weakref.ref[Any]) -> None:
+    others_started.pop(greenlet, None)
 
 
 @contextmanager

@@ -84,10 +84,12 @@ class Lease:
         "was_reported",
     )
 
-    def __init__(self, holder: Holding, owner: Any, place: str | None = None) -> None:
+    def __init__(
+        self, holder: weakref.ref[Holding], owner: weakref.ref[Any], place: str | None = None
+    ) -> None:
         # Weak: a lease must not keep alive what it belongs to.
-        self.holder = weakref.ref(holder)
-        self._owner = weakref.ref(owner)
+        self.holder = holder
+        self._owner = owner
         self._activity = activity.get()
         self._place = place
         self.connection: PooledConnection | None = None

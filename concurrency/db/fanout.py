@@ -37,11 +37,11 @@ def users_of(alias: str) -> list[Any]:
 def check(wrapper: Any) -> None:
     """Warn or raise when an ancestor waits for this greenlet inside ``atomic``.
 
+    Without effect while ``context.waiting`` and ``context.others_started`` are empty.
+
     Raises:
         FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise".
     """
-    if not context.anybody_waits():
-        return
     ancestor = context.ancestor()
     while ancestor is not None:
         greenlet = ancestor.greenlet()

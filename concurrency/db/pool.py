@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from typing import Any, TypeVar
 
 from concurrency.conf import conf
@@ -21,15 +22,11 @@ from concurrency.db.opening import Template, is_of_server, open_connection
 from concurrency.db.options import PoolOptions
 from concurrency.db.queueing import QueueFull, Waiter
 from concurrency.db.reaping import INTERVAL, Reaper
-from concurrency.db.slots import Slots
+from concurrency.db.slots import WARM, Slots
 from concurrency.db.starvation import find_circle
 from concurrency.db.statistics import PoolStatistics
 
 logger = logging.getLogger("concurrency.db")
-
-# A connection that was in use this many seconds ago is lent without a look at its
-# socket: a server that has ended it since then would have hit a statement as well.
-_JUST_USED = 0.001
 
 # Whoever begins to wait makes somebody look for what stands still, but only one of those
 # who begin within so many seconds: in a busy pool they are many.
@@ -71,7 +68,7 @@ class Pool:
 
     # Lending
 
-    def lease(self, holder: Holding, owner: Any) -> Lease:
+    def lease(self, holder: weakref.ref[Holding], owner: weakref.ref[Any]) -> Lease:
         """Return a lease on a connection that is open, idle and clean.
 
         Args:
@@ -82,23 +79,26 @@ class Pool:
             PoolTimeout: none was free in time, or too many are waiting.
             Exception: what opening a connection raised.
         """
-        place = user_place() if conf.TRACK_LEASES else None
-        lease = Lease(holder, owner, place)
+        lease = Lease(holder, owner, user_place() if conf.TRACK_LEASES else None)
+        if not self._slots.take_warm(lease):
+            self._obtain(lease)
+            self._reaper.watch()
+        return lease
+
+    def _obtain(self, lease: Lease) -> None:
+        """Get a connection that is alive, whatever has to be done for it."""
         try:
-            while True:
-                self._obtain(lease)
-                if self._is_usable(lease):
-                    if not self._reaper.is_watching:
-                        self._reaper.watch()
-                    return lease
+            self._queue(lease)
+            while not self._is_usable(lease):
                 self.give_back(lease, fit=False)
+                self._queue(lease)
         except BaseException:
             # A connection that was given to this caller in the moment it left has
             # to go to the next one, or its slot would be lost.
             self.give_back(lease)
             raise
 
-    def _obtain(self, lease: Lease) -> None:
+    def _queue(self, lease: Lease) -> None:
         """Get a connection for a lease, at once or in order."""
         try:
             waiter = self._slots.take(lease)
@@ -136,8 +136,8 @@ class Pool:
         connection = lease.connection
         if connection is None or not self._slots.is_current(connection, lease.since):
             return False
-        just_used = lease.since - connection.idle_since < _JUST_USED
-        return just_used or cleaning.is_alive(self._driver, connection.raw)
+        is_warm = lease.since - connection.idle_since < WARM
+        return is_warm or cleaning.is_alive(self._driver, connection.raw)
 
     def give_back(self, lease: Lease, *, fit: bool = True) -> None:
         """End a lease. Never waits, so that it may be called in the hub.

@@ -42,8 +42,8 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
 
     def _pool(self) -> Pool:
         """Return the pool of this database, made when it is asked for the first time."""
-        pool = registry.find(self.alias) or registry.pool_for(self.alias, self._make_pool)
-        if pool.fingerprint != self.fingerprint():
+        pool = registry.pools.get(self.alias) or registry.pool_for(self.alias, self._make_pool)
+        if pool.fingerprint != _FINGERPRINT(self.settings_dict):
             # Another database under the same alias, as when test databases are made.
             registry.forget(self.alias)
             pool = registry.pool_for(self.alias, self._make_pool)

@@ -44,8 +44,7 @@ class Reaper:
         self._give_back = give_back
         self._close = close
         self._timer: Any = None
-        #: Whether it is done from time to time.
-        self.is_watching = False
+        self._is_watching = False
 
     def reap(self) -> None:
         """Do it once. Never waits, so that it may run in the hub."""
@@ -68,16 +67,21 @@ class Reaper:
 
     def watch(self) -> None:
         """Do it from now on, as long as there is anything to look after."""
-        if not self.is_watching and home.is_here():
-            self.is_watching = True
+        if not self._is_watching:
+            self._is_watching = True
+            home.run(self._start)
+
+    def _start(self) -> None:
+        if self._is_watching and self._timer is None:
             self._timer = home.hub.loop.timer(INTERVAL, INTERVAL, ref=False)
             self._timer.start(self._reap_in_hub)
 
     def stop(self) -> None:
         """Do it no more."""
-        if self.is_watching:
+        self._is_watching = False
+        if self._timer is not None:
             self._timer.close()
-            self.is_watching = False
+            self._timer = None
 
     def _reap_in_hub(self) -> None:
         self.reap()

@@ -17,24 +17,20 @@ from concurrency.db.statistics import PoolStatistics
 if TYPE_CHECKING:
     from concurrency.db.wrapper import PooledDatabaseWrapper
 
-_pools: dict[str, Pool] = {}
+#: By alias; to be read only. ``pool_for`` and ``forget`` change it.
+pools: dict[str, Pool] = {}
 
 # A child process must neither use nor close what it shares with its parent: closing
 # says goodbye to the server on the parent's socket. So it keeps them, unused.
 _inherited: list[Any] = []
 
 
-def find(alias: str) -> Pool | None:
-    """Return the pool of an alias, if it has one."""
-    return _pools.get(alias)
-
-
 def pool_for(alias: str, make: Callable[[], Pool]) -> Pool:
     """Return the pool of an alias, made when it is asked for the first time."""
-    pool = _pools.get(alias)
+    pool = pools.get(alias)
     if pool is None:
         # Nothing waits between the look and the store, so there is never a second one.
-        pool = _pools[alias] = make()
+        pool = pools[alias] = make()
     return pool
 
 
@@ -43,19 +39,19 @@ def forget(alias: str) -> None:
 
     Connections that are in use are closed when they come back.
     """
-    pool = _pools.pop(alias, None)
+    pool = pools.pop(alias, None)
     if pool is not None:
         pool.close()
 
 
 def pool_statistics() -> dict[str, PoolStatistics]:
     """Return the numbers of every pool of this process, by database alias."""
-    return {alias: pool.statistics() for alias, pool in list(_pools.items())}
+    return {alias: pool.statistics() for alias, pool in list(pools.items())}
 
 
 def leases() -> list[Lease]:
     """Return the leases of every pool of this process."""
-    return [lease for pool in list(_pools.values()) for lease in pool.leases()]
+    return [lease for pool in list(pools.values()) for lease in pool.leases()]
 
 
 @contextmanager
@@ -97,9 +93,9 @@ def _end_all() -> None:
 
 
 def _after_fork() -> None:
-    if _pools:
-        _inherited.append(dict(_pools))
-        _pools.clear()
+    if pools:
+        _inherited.append(dict(pools))
+        pools.clear()
         for pool in _inherited[-1].values():
             pool.abandon()
     # Those without a pool, as in a process that is not patched. Where Django knows its

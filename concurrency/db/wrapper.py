@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import gevent
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.signals import connection_created
+from gevent import Greenlet, getcurrent
 
+from concurrency import context
 from concurrency.db import fanout
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.cursors import WatchedStatements
@@ -43,9 +44,10 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
     def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
         super().__init__(settings_dict, alias)
         self._lease: Lease | None = None
-        self._leased_from: Pool | None = None
+        self._leased_from: Any = None  # a Pool while there is a lease
+        self._me: weakref.ref[Any] = weakref.ref(self)
+        self._home = weakref.ref(getcurrent())
         self._linked_to: weakref.ref[Any] | None = None
-        self._home = weakref.ref(gevent.getcurrent())
         self._kept = 0
         self._setting_up = False
 
@@ -58,38 +60,49 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             return
         if before_connect is not None:
             before_connect(self)
-        fanout.check(self)
-        self.check_settings()
-        self._forget_transaction()
-        self.health_check_enabled = self.settings_dict["CONN_HEALTH_CHECKS"]
-        self.health_check_done = True
+        if context.waiting or context.others_started:
+            fanout.check(self)
+        if self.in_atomic_block or self.needs_rollback or self.closed_in_transaction:
+            self._forget_transaction()
         self.errors_occurred = False
-        self.close_at = None
         self.obtain()
         self.run_on_commit = []
 
     def obtain(self) -> None:
         """Take a lease on a connection whose session is set up."""
-        if self._lease is not None and self._leased_from is not None:
+        if self._lease is not None:
             # Django forgets the connection that it had, in whatever state it is.
             lease, self._lease, self.connection = self._lease, None, None
             self._leased_from.give_back(lease, fit=False)
-        pool, owner = self._pool(), self._owner()
-        self._lease = lease = pool.lease(self, owner)
+        pool, owner = self._pool(), self._linked_to
+        if owner is None or owner() is not getcurrent():
+            owner = self._link()
+        is_known = pool is self._leased_from
+        if not is_known:
+            self.check_settings()
+        self._lease = lease = pool.lease(self._me, owner)
         self._leased_from = pool
         try:
-            self._link(owner)
-            self._set_up(pool, lease)
+            pooled = lease.connection
+            assert pooled is not None  # noqa: S101 - a lease that was granted has one
+            self.connection = pooled.raw
+            if (
+                is_known
+                and pooled.configured
+                and not (self._kept or connection_created.receivers)
+                and self.is_session_ready()
+            ):
+                self.autocommit = self.settings_dict["AUTOCOMMIT"]
+            else:
+                self._set_up(pool, pooled)
         except BaseException:
             # Half set up it must not be used, neither by this greenlet nor by another.
             self._release()
+            self._leased_from = None
             raise
 
-    def _set_up(self, pool: Pool, lease: Lease) -> None:
-        """Prepare the session for use by Django, as far as it is not."""
-        pooled = lease.connection
-        assert pooled is not None  # noqa: S101 - a lease that was granted has one
-        self.connection = pooled.raw
+    def _set_up(self, pool: Pool, pooled: PooledConnection) -> None:
+        """Prepare wrapper and session for use by Django, as far as they are not."""
         if self._kept or pool.options.reset == "always":
             pooled.tainted = True
         self.adopt(pool.template)
@@ -129,45 +142,45 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
     def refresh_session(self) -> None:
         """Bring a session that was set up before in line with settings, if they changed."""
 
+    def is_session_ready(self) -> bool:
+        """Return whether a session that was set up before is in line with settings."""
+        return bool(self.session_autocommit() == self.settings_dict["AUTOCOMMIT"])
+
     def is_usable(self) -> bool:
         """Return whether the leased connection answers; without a lease there is none."""
         return self.connection is not None and bool(super().is_usable())
 
     # Giving back
 
-    def _link(self, owner: Any) -> None:
-        """Have the greenlet give the lease back when it ends, in whatever way."""
-        if self._linked_to is not None and self._linked_to() is owner:
-            return
-        if isinstance(owner, gevent.Greenlet):
-            owner.rawlink(self._owner_ended)
-        self._linked_to = weakref.ref(owner)
-        fanout.remember(self)
+    def _link(self) -> weakref.ref[Any]:
+        """Have the greenlet that a lease belongs to give it back when it ends; return it.
+
+        It is the current one, unless that uses the wrapper of another one, who goes on
+        with the connection when the sharing, and this greenlet, have ended.
+        """
+        owner, home = getcurrent(), self._home()
+        if home is not owner and home is not None and self.is_shared():
+            owner = home
+        if self._linked_to is None or self._linked_to() is not owner:
+            if isinstance(owner, Greenlet):
+                owner.rawlink(self._owner_ended)
+            self._linked_to = weakref.ref(owner)
+            fanout.remember(self)
+        return self._linked_to
 
     def _owner_ended(self, greenlet: Any) -> None:
         """Give back what an ended greenlet still holds; runs in the hub."""
         if not self.is_shared():
             self._release()
 
-    def _owner(self) -> Any:
-        """Return the greenlet that a lease belongs to: the current one.
-
-        Unless it uses the wrapper of another one, who goes on with the connection when
-        the sharing, and this greenlet, have ended.
-        """
-        current, home = gevent.getcurrent(), self._home()
-        if home is current:
-            return current
-        return home if home is not None and self.is_shared() else current
-
     def is_shared(self) -> bool:
         """Return whether other greenlets may use this wrapper, as Django's tests do."""
         return bool(self.allow_thread_sharing)
 
     def _release(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None and self._leased_from is not None:
-            self.connection = None
+        lease = self._lease
+        if lease is not None:
+            self._lease = self.connection = None
             self._leased_from.give_back(lease)
 
     def forsake(self) -> None:
@@ -186,7 +199,6 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         if self._lease is None and not self._uses_pool:
             super().close_if_unusable_or_obsolete()
         elif not self.in_atomic_block:
-            self.run_on_commit = []
             self._release()
 
     def close_if_health_check_failed(self) -> None:
@@ -202,7 +214,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
 
     def lend(self) -> None:
         """Give the lease back while this greenlet waits, if nothing depends on it."""
-        if self._lease is None or self._leased_from is None:
+        if self._lease is None:
             return
         if self._is_lendable():
             self._release()

@@ -103,7 +103,7 @@ class Borrower(_Sharer):
         self.connection = self.sharing.raw
         self.adopt(self.sharing.lender)
         self.autocommit = self.settings_dict["AUTOCOMMIT"]
-        self._link(self._owner())
+        self._link()
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -24,11 +24,12 @@ R = TypeVar("R")
 logger = logging.getLogger("concurrency.db")
 
 # The first become part of the next BEGIN, the others of what cursors do. Asked for at the end of
-# each lease, so without a step of Python for each.
+# each lease, so almost without a step of Python.
 _ATTRIBUTES = attrgetter(
-    *("isolation_level", "read_only", "deferrable", "prepare_threshold"),
-    *("row_factory", "cursor_factory", "server_cursor_factory"),
+    "modes", "prepare_threshold", "row_factory", "cursor_factory", "server_cursor_factory"
 )
+
+_IDLE = TransactionStatus.IDLE
 
 # Seconds until the next statement of a killed pipeline is cancelled.
 _CANCEL_AGAIN = 0.05
@@ -44,6 +45,8 @@ class Connection(psycopg.Connection[Any]):
 
     #: The time zone that the session is known to have.
     time_zone: str | None = None
+    #: Isolation level, read only and deferrable of the transactions to come.
+    modes: tuple[Any, Any, Any] = (None, None, None)
     _waiter: SocketWaiter | None = None
     # Whether a kill has arrived in a pipeline.
     _was_killed = False
@@ -125,6 +128,26 @@ class Connection(psycopg.Connection[Any]):
             logger.debug("a statement was cancelled on the server")
         except Exception as error:  # noqa: BLE001 - the kill goes on, the pool closes it
             logger.warning("a killed statement could not be stopped: %r", error)
+
+    # The setters of the properties call these.
+
+    def set_isolation_level(self, value: psycopg.IsolationLevel | None) -> None:
+        """Set it for the transactions to come, as psycopg's."""
+        super().set_isolation_level(value)
+        self._note_modes()
+
+    def set_read_only(self, value: bool | None) -> None:
+        """Set it for the transactions to come, as psycopg's."""
+        super().set_read_only(value)
+        self._note_modes()
+
+    def set_deferrable(self, value: bool | None) -> None:
+        """Set it for the transactions to come, as psycopg's."""
+        super().set_deferrable(value)
+        self._note_modes()
+
+    def _note_modes(self) -> None:
+        self.modes = self.isolation_level, self.read_only, self.deferrable
 
     def cancel_safe(self, *, timeout: float = 30.0) -> None:
         """Have the server stop what it does. As psycopg's, but blocks the hub with no libpq.
@@ -216,6 +239,7 @@ class Psycopg3:
     """The pool's view of psycopg 3; see ``concurrency.db.driver.Driver``."""
 
     error = psycopg.Error
+    attributes = _ATTRIBUTES
 
     def fileno(self, raw: Any) -> int:
         return int(raw.pgconn.socket)
@@ -225,10 +249,7 @@ class Psycopg3:
 
     def is_clean(self, raw: Any) -> bool:
         # The status of a closed connection is UNKNOWN, of one in use ACTIVE.
-        return raw.pgconn.transaction_status == TransactionStatus.IDLE and not raw.is_given_up
-
-    def attributes(self, raw: Any) -> Any:
-        return _ATTRIBUTES(raw)
+        return raw.pgconn.transaction_status == _IDLE and not raw.is_given_up
 
     def clean(self, raw: Any, seconds: float) -> None:
         if raw.is_given_up:

@@ -96,7 +96,7 @@ def test_descriptors_above_a_thousand_are_no_limit(take_low_descriptors, pool, o
     killed = gevent.spawn(query, target.sleep(30))
     until(lambda: observer.running("30") == 1)
     connection.ensure_connection()
-    assert registry.find("default")._driver.fileno(connection.connection) > 1023
+    assert registry.pools["default"]._driver.fileno(connection.connection) > 1023
     killed.kill(timeout=5)
     assert observer.running("30") == 0
     assert map_each(lambda n: query("SELECT %s", n), range(10), limit=10) == list(range(10))

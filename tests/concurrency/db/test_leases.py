@@ -250,7 +250,7 @@ def test_a_connection_that_another_greenlet_has_opened_stays_with_its_wrapper(po
     gevent.spawn(open_it).join()
     mine.dec_thread_sharing()
     session = query(target.session)
-    registry.find("default").reap()
+    registry.pools["default"].reap()
     assert statistics().in_use == 1
     assert query(target.session) == session
 

@@ -127,6 +127,13 @@ def by_isolation_level(raw):
     raw.isolation_level = IsolationLevel.SERIALIZABLE
 
 
+def by_deferrable(raw):
+    if is_psycopg3:
+        raw.set_deferrable(True)
+    else:
+        raw.set_session(deferrable=True)
+
+
 def by_kind_of_cursor(raw):
     if is_psycopg3:
         raw.row_factory = lambda cursor: list
@@ -142,7 +149,8 @@ def by_something_unseen(raw):
 
 
 @pytest.mark.parametrize(
-    "change", [by_read_only, by_isolation_level, by_kind_of_cursor, by_something_unseen]
+    "change",
+    [by_read_only, by_isolation_level, by_deferrable, by_kind_of_cursor, by_something_unseen],
 )
 def test_an_attribute_of_the_driver_does_not_reach_the_next(one, change):
     """A connection whose driver was told to do things differently is closed."""
@@ -153,6 +161,16 @@ def test_an_attribute_of_the_driver_does_not_reach_the_next(one, change):
         assert query("SELECT pg_backend_pid()") != session
         assert query("SHOW transaction_read_only") == "off"
         assert query("SHOW transaction_isolation") == "read committed"
+
+
+def test_an_attribute_that_was_put_back_is_as_it_was(one):
+    """The next holder gets the same session."""
+    session, raw = query("SELECT pg_backend_pid()"), connection.connection
+    before = raw.isolation_level
+    by_isolation_level(raw)
+    raw.isolation_level = before
+    give_back()
+    assert query("SELECT pg_backend_pid()") == session
 
 
 def test_an_attribute_that_connection_created_sets_is_part_of_the_session(one):

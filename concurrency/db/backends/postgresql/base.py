@@ -54,10 +54,16 @@ class PooledPostgreSQL(PooledDatabaseWrapper):
 
     def refresh_session(self) -> None:
         """Set the time zone if it is not the one of the settings; free where it is."""
-        if self.connection.time_zone != self.timezone_name:
-            if self._configure_timezone(self.connection) and not self.get_autocommit():
-                self.connection.commit()
-            self.connection.time_zone = self.timezone_name
+        raw = self.connection
+        if raw.time_zone != self.timezone_name:
+            if self._configure_timezone(raw) and not raw.autocommit:
+                raw.commit()
+            raw.time_zone = self.timezone_name
+
+    def is_session_ready(self) -> bool:
+        """Return whether autocommit and time zone are as settings want them."""
+        raw, autocommit = self.connection, self.settings_dict["AUTOCOMMIT"]
+        return bool(raw.autocommit == autocommit and raw.time_zone == self.timezone_name)
 
     def session_autocommit(self) -> bool | None:
         """Return whether the leased session is in autocommit; the driver knows."""
