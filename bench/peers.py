@@ -20,7 +20,7 @@ __all__ = ["PEERS"]
 ADDRESS = os.environ.get("DATABASE_URL", "")
 POOL = 10
 CLIENTS = 50
-BATCH = 50  # queries of one client between a look at the clock and the next
+BATCH = 10  # queries of one client between a look at the clock and the next
 
 OURS = "concurrency.db.backends"
 STOCK = "django.db.backends"
@@ -70,22 +70,28 @@ def query() -> None:
 def seconds_for_one(queries: int) -> tuple[float, float]:
     """Return the seconds a query takes a single client: with a connection that is kept, and leased.
 
-    Measured in turn, a few queries at a time, so that the noise of a machine meets both.
+    Measured in turn, a few queries at a time, and compared with neighbours in time: the
+    machine's own changes are larger than the difference, which is the median of many.
     """
     from django.db import connections
 
     wrapper = connections["default"]
-    found: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(queries // BATCH):
-        for leased, seconds in found.items():
+
+    def batch(*, leased: bool) -> float:
+        wrapper.ensure_connection()
+        start = perf_counter()
+        for _ in range(BATCH):
+            if leased:
+                wrapper.close_if_unusable_or_obsolete()  # as Django at a request's end
             query()
-            start = perf_counter()
-            for _ in range(BATCH):
-                query()
-                if leased:
-                    wrapper.close_if_unusable_or_obsolete()  # as Django at a request's end
-            seconds.append((perf_counter() - start) / BATCH)
-    return statistics.median(found[False]), statistics.median(found[True])
+        return (perf_counter() - start) / BATCH
+
+    kept, more = [], []
+    for _ in range(queries // BATCH):
+        kept.append(batch(leased=False))
+        more.append(batch(leased=True) - kept[-1])
+    median = statistics.median(kept)
+    return median, median + statistics.median(more)
 
 
 def queries_of_many(duration: float) -> float:
