@@ -37,7 +37,7 @@ def users_of(alias: str) -> list[Any]:
 def check(wrapper: Any) -> None:
     """Warn or raise when an ancestor waits for this greenlet inside ``atomic``.
 
-    Without effect while ``context.waiting`` and ``context.others_started`` are empty.
+    Need not be called while ``context.waiting`` and ``context.others_started`` are empty.
 
     Raises:
         FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise".

@@ -72,8 +72,8 @@ class Pool:
         """Return a lease on a connection that is open, idle and clean.
 
         Args:
-            holder: what will give the lease back, unless it is garbage by then.
-            owner: its greenlet; when that is dead the pool takes the connection itself.
+            holder: refers to what will give the lease back, unless it is garbage by then.
+            owner: refers to its greenlet; when that is dead the pool takes the connection itself.
 
         Raises:
             PoolTimeout: none was free in time, or too many are waiting.
@@ -82,7 +82,6 @@ class Pool:
         lease = Lease(holder, owner, user_place() if conf.TRACK_LEASES else None)
         if not self._slots.take_warm(lease):
             self._obtain(lease)
-            self._reaper.watch()
         return lease
 
     def _obtain(self, lease: Lease) -> None:
@@ -176,6 +175,7 @@ class Pool:
             logger.warning(
                 "pool %r: connected again after %.1f s", self.alias, slots.back_off.age()
             )
+        self._reaper.watch()
         if slots.opened(connection):
             self._open_what_is_wanted()
         else:
@@ -195,11 +195,9 @@ class Pool:
         """Make a connection fit for the next holder, or close it."""
         kept = False
         try:
-            kept = (
-                self._slots.is_wanted(connection)
-                and cleaning.make_clean(self._driver, connection)
-                and self._slots.cleaned(connection)
-            )
+            if self._slots.is_wanted(connection) and cleaning.make_clean(self._driver, connection):
+                self._reaper.watch()
+                kept = self._slots.cleaned(connection)
         finally:  # whatever a driver raises, or the slot would be lost
             if not kept:
                 self._close(connection)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
+from typing import Any, final
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
@@ -62,6 +62,7 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
         """
         return PoolOptions.from_settings(self.settings_dict["OPTIONS"], alias=self.alias)
 
+    @final
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what two wrappers must have in common to share connections."""
         return _FINGERPRINT(self.settings_dict)

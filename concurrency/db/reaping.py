@@ -66,7 +66,10 @@ class Reaper:
     # From time to time
 
     def watch(self) -> None:
-        """Do it from now on, as long as there is anything to look after."""
+        """Do it from now on, as long as there is anything to look after.
+
+        To be called before anything comes into a pool that may be quiet.
+        """
         if not self._is_watching:
             self._is_watching = True
             home.run(self._start)

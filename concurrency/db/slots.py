@@ -57,10 +57,9 @@ class Slots:
         The usual case, in one step: nothing has to be looked at, its age neither.
         """
         with self._lock:
-            if not self._idle or self._waiters:
-                return False
-            connection, now = self._idle[-1], monotonic()
-            if now - connection.idle_since > WARM:
+            # First of all, as a call may collect garbage, and a finaliser lease the same one.
+            now = monotonic()
+            if not self._idle or self._waiters or now - self._idle[-1].idle_since > WARM:
                 return False
             lease.connection = self._idle.pop()
             lease.since = now

@@ -44,7 +44,8 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
     def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
         super().__init__(settings_dict, alias)
         self._lease: Lease | None = None
-        self._leased_from: Any = None  # a Pool while there is a lease
+        # The pool of the last lease whose set-up succeeded.
+        self._leased_from: Any = None
         self._me: weakref.ref[Any] = weakref.ref(self)
         self._home = weakref.ref(getcurrent())
         self._linked_to: weakref.ref[Any] | None = None
@@ -74,15 +75,16 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             # Django forgets the connection that it had, in whatever state it is.
             lease, self._lease, self.connection = self._lease, None, None
             self._leased_from.give_back(lease, fit=False)
-        pool, owner = self._pool(), self._linked_to
-        if owner is None or owner() is not getcurrent():
-            owner = self._link()
+        pool, home = self._pool(), self._home
+        owner = home if home() is getcurrent() else self._owner()
         is_known = pool is self._leased_from
         if not is_known:
             self.check_settings()
         self._lease = lease = pool.lease(self._me, owner)
         self._leased_from = pool
         try:
+            if owner is not self._linked_to:
+                self._link(owner)
             pooled = lease.connection
             assert pooled is not None  # noqa: S101 - a lease that was granted has one
             self.connection = pooled.raw
@@ -152,21 +154,23 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
 
     # Giving back
 
-    def _link(self) -> weakref.ref[Any]:
-        """Have the greenlet that a lease belongs to give it back when it ends; return it.
+    def _owner(self) -> weakref.ref[Any]:
+        """Refer to the greenlet that a lease belongs to: the current one.
 
-        It is the current one, unless that uses the wrapper of another one, who goes on
-        with the connection when the sharing, and this greenlet, have ended.
+        Unless it uses the wrapper of another one, who goes on with the connection when
+        the sharing, and this greenlet, have ended.
         """
-        owner, home = getcurrent(), self._home()
-        if home is not owner and home is not None and self.is_shared():
-            owner = home
-        if self._linked_to is None or self._linked_to() is not owner:
-            if isinstance(owner, Greenlet):
-                owner.rawlink(self._owner_ended)
-            self._linked_to = weakref.ref(owner)
-            fanout.remember(self)
-        return self._linked_to
+        current, home = getcurrent(), self._home()
+        is_of_home = home is current or (home is not None and self.is_shared())
+        return self._home if is_of_home else weakref.ref(current)
+
+    def _link(self, owner: weakref.ref[Any]) -> None:
+        """Have a greenlet give the lease back when it ends, in whatever way."""
+        greenlet = owner()
+        if isinstance(greenlet, Greenlet):
+            greenlet.rawlink(self._owner_ended)
+        self._linked_to = owner
+        fanout.remember(self)
 
     def _owner_ended(self, greenlet: Any) -> None:
         """Give back what an ended greenlet still holds; runs in the hub."""

@@ -103,7 +103,9 @@ class Borrower(_Sharer):
         self.connection = self.sharing.raw
         self.adopt(self.sharing.lender)
         self.autocommit = self.settings_dict["AUTOCOMMIT"]
-        self._link()
+        owner = self._owner()
+        if owner is not self._linked_to:
+            self._link(owner)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

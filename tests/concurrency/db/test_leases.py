@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import gevent
 import greenlet
 import pytest
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, connection, connections, transaction
+from django.db import DatabaseError, close_old_connections, connection, connections, transaction
 from gevent.event import Event
 
 from concurrency import TaskGroup, gather, joinall, map_each, offload, spawn
@@ -218,6 +219,22 @@ def test_a_dead_greenlet_without_a_link_is_found_by_the_reaper(pool):
     until(lambda: statistics().in_use == 0, "reaped")
 
 
+@pytest.mark.slow
+def test_the_reaper_watches_what_was_opened_for_somebody_who_is_gone(pool):
+    """Who leases that connection at once has not waited for it, and is watched as well."""
+    pool(max_size=1)
+    gone = gevent.spawn(query)
+    gevent.sleep(0)
+    assert statistics().connecting == 1
+    gone.kill()
+    while not statistics().idle:
+        gevent.sleep(0)
+    query()
+    connection.close()
+    by_spawn_raw(returns)
+    until(lambda: statistics().in_use == 0, "reaped")
+
+
 def test_a_waiter_finds_dead_owners_at_once(pool):
     """Nobody waits a second for a connection that nobody holds."""
     pool(max_size=1, timeout=0.5)
@@ -248,6 +265,31 @@ def test_a_connection_that_another_greenlet_has_opened_stays_with_its_wrapper(po
 
     mine.inc_thread_sharing()
     gevent.spawn(open_it).join()
+    mine.dec_thread_sharing()
+    session = query(target.session)
+    registry.pools["default"].reap()
+    assert statistics().in_use == 1
+    assert query(target.session) == session
+
+
+def test_a_wrapper_that_was_shared_later_keeps_its_connection(pool, target):
+    """Whoever else has used it before, and whether it was allowed to."""
+    mine = connections["default"]
+
+    def open_it():
+        with contextlib.suppress(DatabaseError):  # Django's: not shared
+            mine.ensure_connection()
+        told.set()
+        shared.wait()
+        mine.close_if_unusable_or_obsolete()
+        mine.ensure_connection()
+
+    told, shared = Event(), Event()
+    other = gevent.spawn(open_it)
+    told.wait()
+    mine.inc_thread_sharing()
+    shared.set()
+    other.join()
     mine.dec_thread_sharing()
     session = query(target.session)
     registry.pools["default"].reap()

@@ -65,6 +65,11 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         """Know how transactions begin: a matter of the wrapper, not of the connection."""
         self.get_connection_params()
 
+    def is_session_ready(self) -> bool:
+        """Return whether autocommit is as settings want it; how transactions begin may change."""
+        self.get_connection_params()
+        return super().is_session_ready()
+
     def session_autocommit(self) -> bool | None:
         """Return whether the leased session is in autocommit; the driver knows."""
         return self.connection.isolation_level is None
