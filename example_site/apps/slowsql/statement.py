@@ -13,12 +13,12 @@ __all__ = ["square_slowly"]
 # They run a function without a table; its value, 0, is not looked at.
 _SLEEP_BESIDE = "SELECT %(x)s * %(x)s, sleep(%(seconds)s)"
 # PostgreSQL sleeps in epoll_wait(2), for which Linux may take a thousandth longer, 5 ms of 5 s:
-# most of the time first, then the rest of it, measured from the statement's beginning.
-_SLEEP_UNTIL = (
-    "SELECT %(x)s::bigint * %(x)s::bigint, pg_sleep(%(seconds)s * 0.95),"
-    " pg_sleep_until(statement_timestamp() + %(seconds)s * interval '1 second')"
+# most of the time first, then what is left of it since the statement began.
+_SLEEP_TWICE = (
+    "SELECT %(x)s::bigint * %(x)s::bigint, pg_sleep(%(seconds)s * 0.95), pg_sleep(%(seconds)s"
+    " - extract(epoch FROM clock_timestamp() - statement_timestamp())::float8)"
 )
-_STATEMENTS = {"postgresql": _SLEEP_UNTIL, "mysql": _SLEEP_BESIDE, "sqlite": _SLEEP_BESIDE}
+_STATEMENTS = {"postgresql": _SLEEP_TWICE, "mysql": _SLEEP_BESIDE, "sqlite": _SLEEP_BESIDE}
 
 
 def square_slowly(x: int, seconds: float) -> int:
