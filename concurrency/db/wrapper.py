@@ -88,15 +88,12 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             pooled = lease.connection
             assert pooled is not None  # noqa: S101 - a lease that was granted has one
             self.connection = pooled.raw
-            if (
-                is_known
-                and pooled.configured
-                and not (self._kept or connection_created.receivers)
-                and self.is_session_ready()
-            ):
+            if is_known and pooled.configured and not self._kept and self.is_session_ready():
                 self.autocommit = self.settings_dict["AUTOCOMMIT"]
             else:
                 self._set_up(pool, pooled)
+            if connection_created.receivers:
+                self._tell_receivers(pooled)
         except BaseException:
             # Half set up it must not be used, neither by this greenlet nor by another.
             self._release()
@@ -113,16 +110,22 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             self.autocommit = autocommit
         else:
             self.set_autocommit(autocommit)
+        if pooled.configured:
+            self.refresh_session()
+            return
         self._setting_up = True
         try:
-            is_new = not pooled.configured
-            if is_new:
-                self.init_connection_state()
-                pooled.configured = True
-            else:
-                self.refresh_session()
-            # For each lease, as with Django's own pool: what receivers set may differ.
-            if connection_created.send(sender=self.__class__, connection=self) or is_new:
+            self.init_connection_state()
+        finally:
+            self._setting_up = False
+        pooled.configured = True
+        pooled.attributes = self.driver.attributes(pooled.raw)
+
+    def _tell_receivers(self, pooled: PooledConnection) -> None:
+        """Send ``connection_created``: for each lease, as what receivers set may differ."""
+        self._setting_up = True
+        try:
+            if connection_created.send(sender=self.__class__, connection=self):
                 pooled.attributes = self.driver.attributes(pooled.raw)
         finally:
             self._setting_up = False
