@@ -40,7 +40,7 @@ def test_a_minute_of_soak():
     # At full speed: what the traffic runs through is covered by other tests.
     environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
-        [sys.executable, "-m", "bench.soak", "--seconds", "40", "--restart-every", "8"]
+        [sys.executable, "-m", "bench.soak", "--seconds", "60", "--restart-every", "12"]
         + ["--numbers", "60000"],
         cwd=ROOT,
         env=environment,
