@@ -51,7 +51,7 @@ def cost_of_lease(name: str, url: str, queries: int, rounds: int) -> float:
     """Print and return what share of a query a lease costs on one database."""
     found = [ask(url, "ours", "one", queries) for _ in range(rounds)]
     kept, leased = (statistics.median(numbers) for numbers in zip(*found, strict=True))
-    share = statistics.median(leased / kept - 1 for kept, leased in found)
+    share = statistics.median(one / other - 1 for other, one in found)
     rows = [
         ("connection kept", f"{kept * 1e6:.1f} us", ""),
         ("a lease for each query", f"{leased * 1e6:.1f} us", f"{share:+.1%}"),

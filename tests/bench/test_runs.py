@@ -78,7 +78,7 @@ def test_a_load_with_errors_fails(postgres_url: str, tmp_path: Path) -> None:
 
 def test_the_demonstration_prints_its_table(postgres_url: str) -> None:
     """The five visits are right, on ten connections, and nothing else is counted as theirs."""
-    done = run("-m", "bench.demo", "--seconds", "0.5", "--no-pages", DATABASE_URL="")
+    done = run("-m", "bench.demo", "--seconds", "0.2", "--no-pages", DATABASE_URL="")
     # Whether it was in time as well is for who looks at the table on a machine of their own.
     assert "status" not in done.stdout, done.stdout + done.stderr
     rows = [line for line in done.stdout.splitlines() if line.endswith("  10")]
