@@ -75,5 +75,5 @@ class InterruptedTransactions(BaseDatabaseWrapper):  # type: ignore[misc]
             raise
 
     def _release(self) -> None:
-        """Give the lease back."""
+        """Give the lease back, as the wrapper does that this is a part of."""
         raise NotImplementedError

@@ -44,7 +44,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
     def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
         super().__init__(settings_dict, alias)
         self._lease: Lease | None = None
-        # The pool of the last lease whose set-up succeeded.
+        # The pool of the lease, or of the last one; None when its set-up has failed.
         self._leased_from: Any = None
         self._me: weakref.ref[Any] = weakref.ref(self)
         self._home = weakref.ref(getcurrent())

@@ -33,7 +33,7 @@ class _Sharer(PooledDatabaseWrapper):
         return in_turns(super().make_debug_cursor(cursor))
 
     def turn(self) -> Any:
-        """Return a context manager for one use of the connection."""
+        """Return a context manager for one use of the connection: each end has its own."""
         raise NotImplementedError
 
 

@@ -35,7 +35,7 @@ class Observer:
     most = 0
 
     def sessions(self) -> int:
-        """Return how many sessions the pool has on the server."""
+        """Return how many sessions the pool has on the server: each kind is asked in its way."""
         raise NotImplementedError
 
     @contextmanager

@@ -32,7 +32,7 @@ class Delegating(sqlite3.Connection):
     changes = 0
 
     def in_thread(self, call: Callable[[], Any], *, grace: float = 0.0) -> Any:
-        """Return what ``call()`` returns in the thread of this connection."""
+        """Return what ``call()`` returns in the connection's thread, which a subclass knows."""
         raise NotImplementedError
 
 
