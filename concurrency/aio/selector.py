@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Waiter, get_hub
+from gevent.monkey import get_original
 
-# gevent's constants for watchers.
-_READ, _WRITE = 1, 2
+# gevent's constant for watchers.
+_READ = 1
 
-# The part of the standard selectors that knows no way to wait.
-_Base: Any = selectors._BaseSelectorImpl
+# epoll or kqueue: its own descriptor is readable while one of its files is ready, so that
+# the hub can wait for all of them at once, and a look at them takes no turn of the hub.
+_Kernel: Any = get_original("selectors", "DefaultSelector")
 
 # A loop that always has something to do lets other greenlets run at each of this many
-# rounds; only then does it learn of its sockets.
+# rounds.
 _ROUNDS = 8
 
 
-class HubSelector(_Base):  # type: ignore[misc]
+class HubSelector(selectors.BaseSelector):
     """A selector that lets other greenlets run while it waits.
 
     gevent's own selector gives way at each call, also where asyncio only wants to know
@@ -31,49 +33,42 @@ class HubSelector(_Base):  # type: ignore[misc]
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.before_wait: Callable[[], None] = lambda: None
+        self._kernel = _Kernel()
         self._hub: Any = get_hub()
-        self._watchers: dict[int, Any] = {}
-        self._stopped: set[int] = set()
-        self._events: dict[int, int] = {}
+        self._watcher: Any = self._hub.loop.io(self._kernel.fileno(), _READ)
         self._waiter: Any = None
         self._woken = False
         self._rounds = 0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Watch a file, from the next wait on."""
-        key: selectors.SelectorKey = super().register(fileobj, events, data)
-        try:
-            self._watch(key)
-        except OSError as error:
-            super().unregister(fileobj)
-            raise ValueError(f"file descriptor {key.fd} cannot be watched") from error
+        """Watch a file from now on.
+
+        Raises:
+            OSError: the kernel cannot watch it, as a regular file.
+        """
+        key: selectors.SelectorKey = self._kernel.register(fileobj, events, data)
         return key
 
-    def _watch(self, key: selectors.SelectorKey) -> None:
-        wanted = (_READ if key.events & selectors.EVENT_READ else 0) | (
-            _WRITE if key.events & selectors.EVENT_WRITE else 0
-        )
-        self._watchers[key.fd] = self._hub.loop.io(key.fd, wanted)
-        self._stopped.add(key.fd)
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Watch a file for other events from now on."""
+        key: selectors.SelectorKey = self._kernel.modify(fileobj, events, data)
+        return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         """Watch a file no longer."""
-        key: selectors.SelectorKey = super().unregister(fileobj)
-        self._stopped.discard(key.fd)
-        self._events.pop(key.fd, None)
-        self._watchers.pop(key.fd).close()
+        key: selectors.SelectorKey = self._kernel.unregister(fileobj)
         return key
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """Return the files that are watched."""
+        files: Mapping[Any, selectors.SelectorKey] = self._kernel.get_map()
+        return files
 
     def close(self) -> None:
         """Watch nothing any more."""
-        for watcher in self._watchers.values():
-            watcher.close()
-        self._watchers.clear()
-        self._stopped.clear()
-        self._events.clear()
-        super().close()
+        self._watcher.close()
+        self._kernel.close()
 
     def wake(self) -> bool:
         """End the wait, or the next one; return False in another native thread."""
@@ -90,47 +85,24 @@ class HubSelector(_Base):  # type: ignore[misc]
         """Return what has happened to the files, after a wait if nothing has."""
         if get_hub() is not self._hub:
             self._move()
-        self._start_watchers()
-        if self._woken or self._events or (timeout is not None and timeout <= 0):
+        found: list[tuple[selectors.SelectorKey, int]] = self._kernel.select(0)
+        if found or self._woken or (timeout is not None and timeout <= 0):
             self._rounds += 1
             if self._rounds >= _ROUNDS:
                 self._wait(0)
+                found = self._kernel.select(0)
         else:
             self.before_wait()
             self._wait(timeout)
+            found = self._kernel.select(0)
         self._woken = False
-        happened, self._events = self._events, {}
-        found = []
-        for fd, events in happened.items():
-            key = self._fd_to_key[fd]
-            if events & key.events:
-                found.append((key, events & key.events))
         return found
 
     def _move(self) -> None:
         """Wait on the hub of this native thread; the loop was made in another one."""
+        self._watcher.close()
         self._hub = get_hub()
-        for watcher in self._watchers.values():
-            watcher.close()
-        for key in self._fd_to_key.values():
-            self._watch(key)
-
-    def _start_watchers(self) -> None:
-        for fd in self._stopped:
-            self._watchers[fd].start(self._happened, fd, pass_events=True)
-        self._stopped.clear()
-
-    def _happened(self, events: int, fd: int) -> None:
-        """Take note of an event; runs in the hub."""
-        # Until the loop has dealt with it, it would happen again and again.
-        self._watchers[fd].stop()
-        self._stopped.add(fd)
-        self._events[fd] = (selectors.EVENT_READ if events & _READ else 0) | (
-            selectors.EVENT_WRITE if events & _WRITE else 0
-        )
-        if self._waiter is not None:
-            waiter, self._waiter = self._waiter, None
-            waiter.switch(None)
+        self._watcher = self._hub.loop.io(self._kernel.fileno(), _READ)
 
     def _wait(self, timeout: float | None) -> None:
         self._rounds = 0
@@ -138,15 +110,25 @@ class HubSelector(_Base):  # type: ignore[misc]
         self._waiter = waiter
         timer = None
         try:
+            self._watcher.start(self._ready)
             if timeout is not None:
                 timer = self._hub.loop.timer(max(timeout, 0.0))
                 timer.start(waiter.switch, None)
             waiter.get()
         finally:
             self._waiter = None
+            self._watcher.stop()
             if timer is not None:
                 timer.close()
 
+    def _ready(self) -> None:
+        """End the wait; runs in the hub."""
+        # Until then the descriptor stays ready, and the hub would turn for nothing.
+        self._watcher.stop()
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            waiter.switch(None)
+
     def watches_at_most(self, count: int) -> bool:
         """Return whether it watches no more than ``count`` files."""
-        return len(self._watchers) <= count
+        return len(self.get_map()) <= count
