@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -23,6 +25,41 @@ _SERVICE = {
 }
 
 
+# A file can lose its size between the look at it and the read; to lose it again needs one more
+# worker that is replaced in that very moment.
+_ATTEMPTS = 3
+
+
+class _Counted(MultiProcessCollector):
+    """The sums over all workers, also while one of them creates a file.
+
+    prometheus-client creates a file, then gives it a size, and cannot read it between the
+    two: a scrape that comes while a worker is replaced meets such a file, and one that a
+    killed worker leaves stays until the next worker of its row. There is nothing in it.
+    """
+
+    def collect(self) -> Any:
+        """Return the metrics."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._sums()
+            except struct.error:
+                continue
+        return self._sums()
+
+    def _sums(self) -> Any:
+        files = [str(path) for path in Path(self._path).glob("*.db") if _size(path)]
+        merge: Any = self.merge
+        return merge(files)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # of a gauge, which goes with its worker
+        return 0
+
+
 class Exposition:
     """Answers a scrape, in the format that is asked for.
 
@@ -38,7 +75,7 @@ class Exposition:
     def __call__(self, accept: str) -> tuple[int, str, bytes]:
         """Return status, content type and page."""
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=self._folder)  # type: ignore[no-untyped-call]
+        _Counted(registry, path=self._folder)  # type: ignore[no-untyped-call]
         registry.register(self)
         encode, kind = choose_encoder(accept)
         return 200, kind, encode(registry)

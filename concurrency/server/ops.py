@@ -8,6 +8,7 @@ end closes. Signals that end a whole group do not end it: it says that the servi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -33,7 +34,11 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal
 _LOOK = 0.5  # seconds between two looks for a change of state
 _LAST_WORDS = 10.0  # seconds for webhooks when the start has failed
 _LAST_ANSWERS = 1.0  # seconds for answers when it ends
-_THREADS = 32  # answers at the same time; who comes beyond is turned away
+_THREADS = 32  # answers at the same time; a client beyond them is told 503
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+    b"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+)
 
 Page = Callable[[str], tuple[int, str, bytes]]
 
@@ -55,6 +60,8 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._free.acquire(blocking=False):
+            with contextlib.suppress(OSError):  # the client may have gone
+                request.send(_BUSY)  # never blocks: nothing has been sent to it before
             self.shutdown_request(request)
             return
         super().process_request(request, client_address)
@@ -86,9 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         page = self.server.pages.get(path) or self.server.pages.get(path.removesuffix("/"))
-        status, kind, body = (
-            page(self.headers.get("Accept", "")) if page else _json(404, {"status": "not found"})
-        )
+        status, kind, body = self._answer(page) if page else _json(404, {"status": "not found"})
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -98,6 +103,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     do_HEAD = do_GET  # noqa: N815 - the base class finds it by this name
+
+    def _answer(self, page: Page) -> tuple[int, str, bytes]:
+        """Return what a page says; 500 where it fails, so that a client always gets an answer."""
+        try:
+            return page(self.headers.get("Accept", ""))
+        except Exception:
+            logger.exception("%s could not be answered", self.path)
+            return _json(500, {"status": "error"})
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
         if self.server.log:

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -199,6 +200,42 @@ def test_a_replaced_worker_counts_on(served):
     until(lambda: served.metric(name) == before + 1, "it goes on")
     after = {path.name for path in served.folder.glob("concurrency-*/*/metrics/histogram_*")}
     assert after == files, "and in the same files"
+
+
+def test_a_scrape_is_answered_while_a_worker_creates_its_files(served):
+    """A file without a size, as prometheus-client has it for a moment, counts as nothing."""
+    (folder,) = served.folder.glob("concurrency-*/*/metrics")
+    with contextlib.ExitStack() as stack:
+        for kind in ("counter", "histogram", "gauge_livesum"):
+            file = folder / f"{kind}_200.db"
+            file.touch()
+            stack.callback(file.unlink)
+        assert served.metric("concurrency_workers") == 2
+        assert served.metric("concurrency_hub_lag_seconds_count") > 0
+
+
+def test_scrapes_are_answered_while_workers_come_and_go(start):
+    """However often workers are killed, every scrape gets a page."""
+    server = start("--workers", "2").is_ready()
+    with ThreadPoolExecutor(4) as threads:
+        scrapes = []
+        for _ in range(4):
+            os.kill(int(server.get("/")[1]), signal.SIGKILL)
+            born = server.text.count("Booting worker")
+            while server.text.count("Booting worker") == born:
+                scrapes += threads.map(lambda _: ask(server.ops_port, "/metrics")[0], range(8))
+            server.is_ready()
+    assert set(scrapes) == {200}
+
+
+def test_a_page_that_fails_is_answered_with_500(start):
+    """Without the folder of the metrics /metrics is 500, the log says why, probes go on."""
+    server = start().is_ready()
+    (folder,) = server.folder.glob("concurrency-*/*/metrics")
+    shutil.rmtree(folder)
+    assert ask(server.ops_port, "/metrics") == (500, b'{"status": "error"}\n')
+    server.says("/metrics could not be answered")
+    assert server.status("/alive") == 200
 
 
 def test_it_ends_with_a_killed_arbiter(start):
