@@ -89,6 +89,10 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
         return
 
     def close_pool(self) -> None:
-        """Close the idle connections of this alias; Django calls it."""
+        """Close the idle connections of this database, whatever the alias; Django calls it.
+
+        Before it drops or copies a test database, which a mirror uses as well.
+        """
         if self._uses_pool:
             registry.forget(self.alias)
+            registry.forget_database(self.settings_dict["NAME"])

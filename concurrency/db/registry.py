@@ -44,6 +44,21 @@ def forget(alias: str) -> None:
         pool.close()
 
 
+def forget_database(name: Any) -> None:
+    """Forget every pool of a database, as before the database is dropped or copied.
+
+    A mirrored replica has a pool of its own to the same database. Only the name counts:
+    the same host may be spelt in several ways, and a pool too many only opens again.
+    """
+    for alias in aliases_of(name):
+        forget(alias)
+
+
+def aliases_of(name: Any) -> list[str]:
+    """Return the aliases whose pools lead to a database of this name."""
+    return [alias for alias, pool in list(pools.items()) if pool.fingerprint[0] == name]
+
+
 def pool_statistics() -> dict[str, PoolStatistics]:
     """Return the numbers of every pool of this process, by database alias."""
     return {alias: pool.statistics() for alias, pool in list(pools.items())}

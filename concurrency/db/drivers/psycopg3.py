@@ -76,6 +76,9 @@ class Connection(psycopg.Connection[Any]):
 
     def _wait(self, gen: Generator[Any, Any, R]) -> R:
         try:
+            # Before the generator begins, as in psycopg's own wait: of a lost connection it raises
+            # what its loss is, where the generator would complain of what it was about to do.
+            self.pgconn.socket  # noqa: B018
             wanted = next(gen)
             while True:
                 waiter = self._socket()

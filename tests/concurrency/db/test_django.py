@@ -18,6 +18,7 @@ from django.test import RequestFactory, override_settings
 from django.urls import path
 from gevent.event import Event
 
+from concurrency.db import pool_statistics
 from concurrency.http import TIMEOUT_HEADER
 from tests.concurrency.db.conftest import query, statistics, until
 
@@ -107,6 +108,26 @@ def test_a_test_database_is_made_kept_and_destroyed(pool, target, test_name):
     assert names() == []
     creation.destroy_test_db(before, verbosity=0)
     assert connection.settings_dict["NAME"] == before
+    assert query() == 1
+
+
+@pytest.mark.slow
+def test_a_mirror_lets_go_of_the_test_database(pool, target, test_name):
+    """Its pool is another one, to the same database: that one can be destroyed nevertheless."""
+    creation, before = connection.creation, connection.settings_dict["NAME"]
+    creation.create_test_db(verbosity=0, autoclobber=True)
+    mirror = connection.copy(alias="mirror")
+    try:
+        mirror.creation.set_as_test_mirror(connection.settings_dict)
+        with mirror.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        mirror.close()
+        assert pool_statistics()["mirror"].idle == 1
+        connection.close_pool()
+        assert "mirror" not in pool_statistics()
+    finally:
+        mirror.close_pool()
+        creation.destroy_test_db(before, verbosity=0)
     assert query() == 1
 
 

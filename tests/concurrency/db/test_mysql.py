@@ -443,3 +443,48 @@ def test_pymysql_is_mysqldb_with_all_its_modules():
         "assert MySQLdb.cursors is pymysql.cursors\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+# What PyMySQL promises
+
+
+def test_a_new_connection_has_inserted_nothing(one):
+    """``insert_id()`` and ``affected_rows()`` are 0 until the first statement."""
+    raw = connection.open_raw()
+    try:
+        assert (raw.insert_id(), raw.affected_rows()) == (0, 0)
+    finally:
+        raw.close()
+
+
+def test_a_connection_that_is_given_up_closes_its_file(one):
+    """Nobody goes on reading from it."""
+    connection.ensure_connection()
+    raw = connection.connection
+    file = raw._rfile
+    raw._force_close()
+    assert file.closed
+    assert raw._rfile is None
+    assert not raw.open
+
+
+@pytest.mark.parametrize("end", ["close", "_force_close"])
+@pytest.mark.filterwarnings("ignore:.*'reconnect' argument:DeprecationWarning")
+def test_ping_connects_again_when_it_is_asked_to(one, observer, end):
+    """The next holder gets a session that is set up, and there is one."""
+    session = query("SELECT CONNECTION_ID()")
+    raw = connection.connection
+    getattr(raw, end)()
+    raw.ping(reconnect=True)
+    assert query("SELECT CONNECTION_ID()") != session
+    assert query("SELECT @@sql_auto_is_null") == 0
+    give_back()
+    assert query("SELECT @@tx_isolation") == "READ-COMMITTED"
+    until(lambda: observer.sessions() == 1, "one session")
+
+
+def test_ping_does_not_connect_again_on_its_own(one):
+    """Django's ``is_usable()`` asks by it whether a connection is lost."""
+    connection.ensure_connection()
+    connection.connection._force_close()
+    assert not connection.is_usable()

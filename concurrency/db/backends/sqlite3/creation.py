@@ -10,7 +10,7 @@ import gevent
 from django.db.backends.sqlite3 import creation
 
 from concurrency.db.cleaning import KILL_BUDGET
-from concurrency.db.registry import pool_statistics
+from concurrency.db.registry import aliases_of, pool_statistics
 
 
 class DatabaseCreation(creation.DatabaseCreation):  # type: ignore[misc]
@@ -25,8 +25,9 @@ class DatabaseCreation(creation.DatabaseCreation):  # type: ignore[misc]
         self.connection.close_pool()
 
     def _is_cleaning(self) -> bool:
-        pool = pool_statistics().get(self.connection.alias)
-        return pool is not None and pool.discarding > 0
+        aliases = {self.connection.alias, *aliases_of(self.connection.settings_dict["NAME"])}
+        numbers = pool_statistics()
+        return any(numbers[alias].discarding for alias in aliases & numbers.keys())
 
     def _create_test_db(self, verbosity: int, autoclobber: bool, keepdb: bool = False) -> Any:
         self._let_go()

@@ -27,7 +27,9 @@ class PyMySQL:
         return bool(raw.is_clean())
 
     def attributes(self, raw: Any) -> Any:
-        return raw.charset, raw.collation, raw.encoding, raw.cursorclass, raw.sql_mode
+        names = raw.charset, raw.collation, raw.encoding
+        # Another session is one to which the holder has connected again.
+        return *names, raw.cursorclass, raw.sql_mode, raw.session
 
     def clean(self, raw: Any, seconds: float) -> None:
         with raw.at_once():

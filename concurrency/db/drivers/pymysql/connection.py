@@ -40,6 +40,7 @@ class Connection(Answers):
     _sock: Any
     _rfile: Any
     _closed: bool
+    _affected_rows: int
 
     def __init__(self, *, control: Control | None = None, **parameters: Any) -> None:
         super().__init__(**parameters)
@@ -59,12 +60,16 @@ class Connection(Answers):
         return Connection._context
 
     def connect(self, sock: Any = None) -> None:
-        """Connect, and ask the server for its name."""
+        """Connect, also again, and ask the server for its name."""
+        self._leave()
+        self._result = None
         super().connect(sock)
         self._rfile.close()
         self._stream = self._sock = Stream(self._sock, self._wait)
         self._rfile = self._stream.reader()
         self._owed = None
+        self._doubtful = False
+        result = self._result, self._affected_rows
         try:
             # In full: in PyMySQL's thread_id() the half of it is missing.
             self.query("SELECT CONNECTION_ID(), @@hostname, @@port")
@@ -73,6 +78,8 @@ class Connection(Answers):
             raise
         number, *server = self._result.rows[0]
         self.session = Session(int(number), tuple(server))
+        # As PyMySQL has left it: a new connection has inserted nothing yet.
+        self._result, self._affected_rows = result
 
     # State, without waiting
 
@@ -115,8 +122,11 @@ class Connection(Answers):
         return self.receive(super().show_warnings)
 
     def ping(self, reconnect: bool = False) -> None:
-        """Make a round trip; never connects again, as the session would not be set up."""
-        super().ping(reconnect=False)
+        """Make a round trip; connects again only where ``reconnect`` asks for it.
+
+        As in PyMySQL, that session is not one that Django has set up: the pool closes it.
+        """
+        super().ping(reconnect=reconnect)
 
     def _execute_command(self, command: int, sql: Any) -> None:
         self._begins = sql[:9]
@@ -165,16 +175,21 @@ class Connection(Answers):
             self._result.unbuffered_active = False
             self._result = None
         if keep:
-            self._sock = self._rfile = None
+            self._drop_socket()
         else:
             self._shut()
+
+    def _drop_socket(self) -> None:
+        if self._rfile is not None:
+            self._rfile.close()
+        self._sock = self._rfile = None
 
     def _shut(self) -> None:
         stream, self._stream = self._stream, None
         if stream is None:
             super()._force_close()
         else:
-            self._sock = self._rfile = None
+            self._drop_socket()
             stream.close()
 
     def close(self) -> None:
@@ -186,9 +201,14 @@ class Connection(Answers):
         if self._closed:
             raise Error("Already closed")
         self._closed = True
+        self._leave()
+        self._shut()
+
+    def _leave(self) -> None:
+        """End the session that there is, if any. Does not wait."""
         if self._stream is not None:
             if self._control is not None and (self._sock is None or self._is_running()):
                 self._control.end(self.session)
             elif self._sock is not None:
                 self._stream.send_if_possible(_QUIT)
-        self._shut()
+            self._shut()
