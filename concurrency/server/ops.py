@@ -8,7 +8,6 @@ end closes. Signals that end a whole group do not end it: it says that the servi
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -18,13 +17,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from concurrency.server.board import FAILED, Board
 from concurrency.server.health import Finding, Health
 from concurrency.server.options import ServeOptions
+from concurrency.server.port import Page, Server, as_json
 
 __all__ = ["main"]
 
@@ -33,98 +32,12 @@ logger = logging.getLogger("concurrency.server")
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 _LOOK = 0.5  # seconds between two looks for a change of state
 _LAST_WORDS = 10.0  # seconds for webhooks when the start has failed
-_LAST_ANSWERS = 1.0  # seconds for answers when it ends
-_THREADS = 32  # answers at the same time; a client beyond them is told 503
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-    b"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-)
-
-Page = Callable[[str], tuple[int, str, bytes]]
-
-
-class _Server(ThreadingHTTPServer):
-    """Serves a socket that is listening already."""
-
-    daemon_threads = True
-
-    def __init__(self, listener: socket.socket, pages: dict[str, Page], log: bool) -> None:
-        super().__init__(("", 0), _Handler, bind_and_activate=False)
-        self.socket.close()
-        # Two processes may share it for a moment: who comes late must not wait.
-        listener.setblocking(False)
-        self.socket = listener
-        self.pages = pages
-        self.log = log
-        self._free = threading.BoundedSemaphore(_THREADS)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._free.acquire(blocking=False):
-            with contextlib.suppress(OSError):  # the client may have gone
-                request.send(_BUSY)  # never blocks: nothing has been sent to it before
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def end(self) -> None:
-        """Take nobody in any more, and let the answers that are under way be sent."""
-        self.shutdown()
-        limit = time.monotonic() + _LAST_ANSWERS
-        for _ in range(_THREADS):
-            if not self._free.acquire(timeout=max(0.0, limit - time.monotonic())):
-                return
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # who asks may go away
-            logger.exception("the ops port could not answer")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    timeout = 2.0  # seconds without a byte
-    server_version, sys_version = "concurrency", ""
-    server: _Server
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        page = self.server.pages.get(path) or self.server.pages.get(path.removesuffix("/"))
-        status, kind, body = self._answer(page) if page else _json(404, {"status": "not found"})
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_HEAD = do_GET  # noqa: N815 - the base class finds it by this name
-
-    def _answer(self, page: Page) -> tuple[int, str, bytes]:
-        """Return what a page says; 500 where it fails, so that a client always gets an answer."""
-        try:
-            return page(self.headers.get("Accept", ""))
-        except Exception:
-            logger.exception("%s could not be answered", self.path)
-            return _json(500, {"status": "error"})
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
-        if self.server.log:
-            logger.info(format, *args)
-
-
-def _json(status: int, content: dict[str, Any]) -> tuple[int, str, bytes]:
-    return status, "application/json", json.dumps(content).encode() + b"\n"
 
 
 def _probe(ask: Callable[[], Finding]) -> Page:
     def page(accept: str) -> tuple[int, str, bytes]:
         finding = ask()
-        return _json(200 if finding.ok else 503, finding.as_json())
+        return as_json(200 if finding.ok else 503, finding.as_json())
 
     return page
 
@@ -166,7 +79,7 @@ class _Process:
         self._listener = listener
         self._health = Health(board, options, _examine(plan["application"], self._loaded))
         pages = _pages(options, self._health, board, plan["metrics"])
-        self._server = _Server(listener, pages, options.log_probes)
+        self._server = Server(listener, pages, options.ops_hosts, options.log_probes)
         self._serving = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), daemon=True
         )

@@ -57,6 +57,10 @@ class ServeOptions:
     )
     ops_bind: str = _option("127.0.0.1", "address of the ops port")
     ops_port: int = _option(0, "port of probes and metrics; 0: port + 1000")
+    ops_hosts: tuple[str, ...] = _option(
+        (),
+        "name of the ops port besides its addresses and the host name; may be repeated",
+    )
     startup_path: str = _option("/startup", "path of the startup probe")
     alive_path: str = _option("/alive", "path of the liveness probe")
     ready_path: str = _option("/ready", "path of the readiness probe")

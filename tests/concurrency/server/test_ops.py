@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """One service with two workers, for tests that leave it as it was."""
-    with Served(tmp_path_factory.mktemp("served"), "--workers", "2") as server:
+    arguments = ("--workers", "2", "--log-probes", "--ops-hosts", "metrics.shop.example")
+    with Served(tmp_path_factory.mktemp("served"), *arguments) as server:
         server.is_ready()
         until(lambda: server.metric("concurrency_workers") == 2, "two workers")
         yield server
@@ -68,7 +69,6 @@ def test_the_ops_port_is_apart_from_the_application(served):
     """Probes and metrics cannot be reached by the application's port, nor it by theirs."""
     assert served.get("/ready")[0] == served.get("/metrics")[0] == 404
     assert served.status("/number/1/") == 404
-    assert "GET /ready" not in served.text, "probes are not logged unless it is asked for"
 
 
 def test_metrics_are_sums_over_workers(served):
@@ -161,12 +161,89 @@ def test_a_check_of_the_project_decides(served):
 
 
 def test_slow_clients_do_not_keep_others_from_the_ops_port(served):
-    """Forty connections that say nothing are turned away or ended, and probes are answered."""
+    """With a hundred connections that send a byte now and then, every probe is answered."""
     with contextlib.ExitStack() as stack:
-        for _ in range(40):
-            slow = socket.create_connection(("127.0.0.1", served.ops_port), timeout=10)
-            stack.enter_context(contextlib.closing(slow))
-        until(lambda: served.status("/alive") == 200, "alive")
+        dripping = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", served.ops_port), 10))
+            for _ in range(100)
+        ]
+        ended: set[socket.socket] = set()
+        probes = []
+
+        def all_ended() -> bool:
+            for sock in set(dripping) - ended:
+                try:
+                    sock.send(b"G")
+                except OSError:
+                    ended.add(sock)
+            probes.append(ask(served.ops_port, "/alive")[0])
+            return len(ended) == len(dripping)
+
+        until(all_ended, "no head may take longer than its limit, however it drips")
+    assert set(probes) == {200}
+
+
+def test_a_client_that_does_not_read_leaves_room(served):
+    """Sixty clients that ask for the metrics and read nothing keep no probe out."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(60):
+            client = stack.enter_context(
+                socket.create_connection(("127.0.0.1", served.ops_port), 10)
+            )
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert ask(served.ops_port, "/alive")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("10.1.2.3:9000", 200),
+        ("[::1]:9000", 200),
+        ("[::1]", 200),
+        ("localhost:9000", 200),
+        ("LocalHost.", 200),
+        (socket.gethostname(), 200),
+        (f"{socket.gethostname()}:80", 200),
+        ("metrics.shop.example:9000", 200),
+        ("", 200),
+        ("evil.example", 403),
+        ("evil.example:9000", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.evil.example:80", 403),
+        ("evil.example:80:80", 403),
+        ("user@127.0.0.1", 403),
+        ("2130706433", 403),
+        ("shop.example", 403),
+    ],
+)
+def test_the_ops_port_answers_to_its_own_names(served, host, status):
+    """A Host that is no address, not the own name and not listed gets 403 (DNS rebinding)."""
+    for path in ("/alive", "/metrics"):
+        found, body = ask(served.ops_port, path, headers={"Host": host})
+        assert found == status, body
+        if found == 403:
+            assert b"CONCURRENCY_OPS_HOSTS" in body
+
+
+def test_a_request_without_a_host_is_answered(served):
+    """A probe in HTTP/1.0 needs no Host; of two, both have to be known."""
+    for head, status in (
+        (b"GET /alive HTTP/1.0\r\n\r\n", b"200"),
+        (b"GET /alive HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", b"403"),
+    ):
+        with socket.create_connection(("127.0.0.1", served.ops_port), timeout=10) as client:
+            client.sendall(head)
+            assert client.recv(100).split()[1] == status
+
+
+def test_a_logged_probe_is_one_line(served):
+    """With `--log-probes` a request cannot write more lines than its own."""
+    with socket.create_connection(("127.0.0.1", served.ops_port), timeout=10) as client:
+        client.sendall(b"GET /\x1b[31mred\x9bline HTTP/1.0\r\n\r\n")
+        assert b"404" in client.recv(100)
+    served.says("/\\x1b[31mred\\x9bline")
+    assert not {"\x1b", "\x9b"} & set(served.text)
 
 
 def test_a_killed_ops_process_is_replaced(served):
