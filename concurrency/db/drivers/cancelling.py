@@ -1,5 +1,8 @@
 """Cancel requests to PostgreSQL that never block the hub, whatever the server does.
 
+A server drops a request that arrives before it has begun with the statement, so a
+request is repeated until the statement has ended.
+
 psycopg2 has one request only, which blocks the interpreter. libpq 17 has one that is
 waited for as a connection is; it is reached through ctypes. Requests of an older
 libpq block, so they are made in native threads: a few for each server, because one
@@ -10,21 +13,70 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 import weakref
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from gevent.hub import get_hub
 from gevent.threadpool import ThreadPool
 
-from concurrency.db.cleaning import PATIENCE
+from concurrency.db.cleaning import KILL_BUDGET, PATIENCE
 from concurrency.db.waiting import READ, WRITE, SocketWaiter
+
+logger = logging.getLogger("concurrency.db")
+
+#: Seconds from a request to the next for the same statement.
+AGAIN = 0.25
 
 _THREADS_FOR_EACH_SERVER = 2
 
 # PostgresPollingStatusType
 _FAILED, _READING, _WRITING, _OK = range(4)
+
+
+def stop(
+    request: Callable[[], object], read: Callable[[], object], again: float = AGAIN
+) -> Exception | None:
+    """Have the statement of a connection stopped, and read what is left of it.
+
+    When this returns no request is under way that could stop the next statement.
+
+    Args:
+        request: makes one request and waits for its end; called again until ``read`` is done.
+        read: reads the connection until the server is done with the statement.
+        again: seconds from a request to the next.
+
+    Returns:
+        What ``read`` raised, such as the error of a statement that was cancelled.
+
+    Raises:
+        TimeoutError: the budget for a kill is spent; a request may still be under way.
+    """
+    ended = Event()
+    canceller = gevent.spawn(_repeat, request, again, ended)
+    try:
+        with gevent.Timeout(KILL_BUDGET) as limit:
+            error = _error_of(read)
+            ended.set()
+            canceller.join()
+            return error
+    except gevent.Timeout as expired:
+        if expired is not limit:
+            raise
+        raise TimeoutError("the server does not answer") from None
+    finally:
+        canceller.kill()
+
+
+def _repeat(request: Callable[[], object], again: float, ended: Event) -> None:
+    while not ended.is_set():
+        error = _error_of(request)
+        if error is not None:
+            logger.debug("a statement could not be cancelled: %s", error)
+        ended.wait(again)
 
 
 def patiently(request: Callable[[], object]) -> None:

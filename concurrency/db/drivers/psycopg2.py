@@ -13,11 +13,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import gevent
 import psycopg2
 from psycopg2 import extensions
 
-from concurrency.db.cleaning import KILL_BUDGET
 from concurrency.db.drivers import cancelling
 from concurrency.db.waiting import READ, WRITE, SocketWaiter
 
@@ -120,19 +118,25 @@ def _stop_statement(connection: Any) -> bool:
     """Cancel what runs and read what is left of it; return whether that worked."""
     if not isinstance(connection, Connection) or connection.info.transaction_status != _ACTIVE:
         return False
+    server = connection.info.host, connection.info.port
+
+    def request() -> None:
+        cancelling.patiently(cancelling.request_for(connection.pgconn_ptr, server))
+
+    def read() -> None:
+        while (state := connection.poll()) != extensions.POLL_OK:
+            _waiter_of(connection).wait(READ if state == extensions.POLL_READ else WRITE)
+
     try:
-        with gevent.Timeout(KILL_BUDGET, TimeoutError("the server does not answer")):
-            server = connection.info.host, connection.info.port
-            cancelling.patiently(cancelling.request_for(connection.pgconn_ptr, server))
-            while (state := connection.poll()) != extensions.POLL_OK:
-                _waiter_of(connection).wait(READ if state == extensions.POLL_READ else WRITE)
-    except psycopg2.Error as error:
-        logger.debug("a killed statement ended with: %s", error)
-        return not connection.closed
-    except Exception as error:  # noqa: BLE001 - the kill goes on and psycopg2 closes
+        error = cancelling.stop(request, read)
+    except TimeoutError as late:
+        error = late
+    if error is not None and not isinstance(error, psycopg2.Error):
+        # The kill goes on, and psycopg2 closes the connection.
         logger.warning("a killed statement could not be stopped: %r", error)
         return False
-    return True
+    logger.debug("a killed statement ended with: %s", error)
+    return not connection.closed
 
 
 class Psycopg2:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from operator import attrgetter
 from typing import Any, TypeVar
 
 import gevent
 import psycopg
-from gevent.event import Event
 from psycopg import capabilities, generators
 from psycopg.pq import TransactionStatus
 
@@ -120,17 +119,47 @@ class Connection(psycopg.Connection[Any]):
             return
         if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
             return
+
+        def read() -> None:
+            asked = wanted
+            while True:
+                asked = gen.send(self._socket().wait(asked))
+
         try:
-            with gevent.Timeout(KILL_BUDGET, TimeoutError("the server does not answer")):
-                self.cancel_safe(timeout=KILL_BUDGET)
-                while True:
-                    wanted = gen.send(self._socket().wait(wanted))
-        except StopIteration:
+            error = self._cancel_until_done(read)
+        except TimeoutError as late:
+            error = late
+        if isinstance(error, StopIteration):
             logger.debug("a statement had ended before it could be cancelled")
-        except psycopg.errors.QueryCanceled:
+        elif isinstance(error, psycopg.errors.QueryCanceled):
             logger.debug("a statement was cancelled on the server")
-        except Exception as error:  # noqa: BLE001 - the kill goes on, the pool closes it
+        else:  # the kill goes on, the pool closes it
             logger.warning("a killed statement could not be stopped: %r", error)
+
+    def _cancel_until_done(
+        self, read: Callable[[], object], again: float = cancelling.AGAIN
+    ) -> Exception | None:
+        """Cancel what runs until ``read`` has read it to its end; return what that raised."""
+        request = functools.partial(self.cancel_safe, timeout=KILL_BUDGET)
+        return cancelling.stop(request, read, again)
+
+    def stop(self) -> None:
+        """Stop a statement whose holder has gone.
+
+        Raises:
+            psycopg.Error: it could not be stopped.
+            TimeoutError: the server has not stopped it in time.
+        """
+
+        def read() -> None:
+            self._wait(generators.fetch_many(self.pgconn))
+            while self.pgconn.transaction_status == TransactionStatus.ACTIVE:  # in a COPY
+                with contextlib.suppress(psycopg.errors.QueryCanceled):
+                    self._wait(generators.copy_from(self.pgconn))
+
+        error = self._cancel_until_done(read)
+        if error is not None:
+            raise error
 
     # The setters of the properties call these.
 
@@ -194,29 +223,16 @@ class Connection(psycopg.Connection[Any]):
         if not self.pgconn.pipeline_status:
             self._was_killed = False
             return self._wait(gen)
-        ended = Event()
-        canceller = gevent.spawn(self._cancel_until, ended)
+        results: list[R] = []
         try:
-            with gevent.Timeout(KILL_BUDGET) as limit:
-                return self._wait(gen)
-        except gevent.Timeout as error:
-            if error is not limit:
-                raise
+            error = self._cancel_until_done(lambda: results.append(self._wait(gen)), _CANCEL_AGAIN)
+        except TimeoutError:
             # The pool closes it: a connection that is not idle is never lent again.
             self.is_given_up = True
             raise psycopg.OperationalError("the server does not stop a killed pipeline") from None
-        finally:
-            # A request on its way must not arrive when somebody else has the session.
-            ended.set()
-            canceller.join()
-
-    def _cancel_until(self, ended: Event) -> None:
-        while not ended.is_set():
-            try:
-                self.cancel_safe(timeout=KILL_BUDGET)
-            except psycopg.Error as error:
-                logger.debug("a pipeline could not be cancelled: %s", error)
-            ended.wait(_CANCEL_AGAIN)
+        if error is not None:
+            raise error
+        return results[0]
 
     def close(self) -> None:
         """Close the connection."""
@@ -258,11 +274,7 @@ class Psycopg3:
         if raw.is_given_up:
             raise TimeoutError("a statement could not be stopped")
         if raw.pgconn.transaction_status == TransactionStatus.ACTIVE:
-            raw.cancel_safe(timeout=seconds)
-            raw.wait(generators.fetch_many(raw.pgconn))
-            while raw.pgconn.transaction_status == TransactionStatus.ACTIVE:  # in a COPY
-                with contextlib.suppress(psycopg.errors.QueryCanceled):
-                    raw.wait(generators.copy_from(raw.pgconn))
+            raw.stop()
         raw.rollback()
         raw.autocommit = True
 

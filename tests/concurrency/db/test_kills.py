@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import gevent
+import psutil
 import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
 
@@ -51,6 +55,32 @@ def test_the_statement_is_stopped_on_the_server(pool, target, observer, way):
     until(lambda: observer.running("sleep") == 0, "stopped")
     assert query() == 1
     assert observer.sessions() == 1
+
+
+@pytest.mark.targets("postgresql")
+def test_a_cancel_that_overtakes_its_statement_is_repeated(pool, target, observer):
+    """The server drops one that arrives before it has begun with the statement."""
+    pool(max_size=1)
+    backend = psutil.Process(query(target.session))
+    connection.close()
+    backend.suspend()
+    try:
+        until(lambda: backend.status() == psutil.STATUS_STOPPED, "it is frozen")
+        victim = gevent.spawn(query, target.sleep(30))
+        until(lambda: statistics().in_use == 1, "the statement is sent")
+        killer = gevent.spawn(victim.kill)
+        until(lambda: has_pending(backend.pid, signal.SIGINT), "the cancel has arrived")
+    finally:
+        backend.resume()
+    killer.join()
+    assert (observer.running("sleep"), query(target.session)) == (0, backend.pid)
+
+
+def has_pending(pid: int, number: int) -> bool:
+    """Return whether a process has still to handle a signal."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (mask,) = (line.split()[1] for line in lines if line.startswith("ShdPnd:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize("way", [by_deadline, by_timeout])
