@@ -18,6 +18,8 @@ from weakref import WeakSet
 from gevent.hub import get_hub
 from gevent.monkey import get_original
 
+from concurrency._hub import call_safely
+
 __all__ = ["Watch"]
 
 _READ = 1
@@ -132,7 +134,7 @@ class _Lookout:
     def _look(self) -> None:
         for fileno, _ in self._epoll.poll(0):
             for gone in self._forget(fileno):
-                gone()
+                call_safely(gone)  # an error would end the watcher, and all watching with it
 
     def _forget(self, fileno: int) -> list[Callable[[], None]]:
         # Who has closed the socket meanwhile has taken it out.

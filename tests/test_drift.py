@@ -26,7 +26,18 @@ READ_ELSEWHERE = {
 
 # The layers of the library, the lowest first. A module imports from its own and from those below.
 LAYERS = (
-    {"patch", "_files", "_lateness", "_loops", "_mysqldb", "_switches", "_text", "errors", "conf"},
+    {
+        "patch",
+        "_files",
+        "_hub",
+        "_lateness",
+        "_loops",
+        "_mysqldb",
+        "_switches",
+        "_text",
+        "errors",
+        "conf",
+    },
     {"context", "tasks", "deadlines"},
     {"db", "http", "aio", "caches"},
     {"observe"},

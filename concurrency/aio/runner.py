@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from gevent.hub import get_hub
 
+from concurrency._hub import outside_hub
 from concurrency.aio.loop import HubLoop
 
 T = TypeVar("T")
@@ -47,7 +48,11 @@ class Kept:
         while self._loops:
             loop = self._loops.pop()
             loop.is_parked = False
-            loop.close()
+            if loop.is_spotless():
+                loop.close()
+            else:
+                # It may log, or wait for a lock; this may be called in the hub.
+                outside_hub(loop.close)
 
 
 #: The loops to run on, where it matters which.

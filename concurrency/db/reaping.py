@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from concurrency._hub import outside_hub
 from concurrency.conf import conf
 from concurrency.db import home
 from concurrency.db.connection import Lease, PooledConnection
@@ -50,7 +51,8 @@ class Reaper:
         """Do it once. Never waits, so that it may run in the hub."""
         for lease in self._slots.leases():
             if lease.is_orphan():
-                logger.debug("pool %r: %r left without giving it back", self._alias, lease)
+                if logger.isEnabledFor(logging.DEBUG):
+                    outside_hub(self._log_orphan, lease)
                 self._give_back(lease)
             elif not lease.was_reported:
                 self._report_if_old(lease)
@@ -61,7 +63,15 @@ class Reaper:
         limit = conf.LEASE_WARNING
         if limit is not None and time.monotonic() - lease.since > limit:
             lease.was_reported = True
-            logger.warning("pool %r: held by %s", self._alias, lease.describe())
+            outside_hub(self._log_old, lease)
+
+    # Naming a greenlet may be code of the user, as logging is
+
+    def _log_orphan(self, lease: Lease) -> None:
+        logger.debug("pool %r: %r left without giving it back", self._alias, lease)
+
+    def _log_old(self, lease: Lease) -> None:
+        logger.warning("pool %r: held by %s", self._alias, lease.describe())
 
     # From time to time
 

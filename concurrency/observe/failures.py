@@ -1,19 +1,24 @@
 """Errors of greenlets that nobody waits for: once in the log, with where they were spawned.
 
-gevent prints them to standard error, without a request id and without the place.
+gevent prints them to standard error, without a request id and without the place, and it ends
+the process when one of them is a ``SystemExit`` or a ``KeyboardInterrupt``.
 """
 
 from __future__ import annotations
 
+import dis
 import logging
+import signal
 import traceback
-from types import FrameType, TracebackType
+from collections.abc import Iterator
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import gevent
 from gevent.hub import get_hub
 
 from concurrency import context
+from concurrency._hub import outside_hub
 
 __all__ = ["install"]
 
@@ -24,6 +29,8 @@ _FRAMES = 6
 
 # Where greenlets are started for others; what matters is who called them.
 _OWN = ("/gevent/", "/concurrency/tasks/")
+
+_EXITS = (SystemExit, KeyboardInterrupt)
 
 
 class _Handler:
@@ -39,17 +46,64 @@ class _Handler:
         error: BaseException,
         trace: TracebackType | None,
     ) -> None:
-        if not isinstance(source, gevent.Greenlet) or not issubclass(kind, Exception):
+        is_exit = issubclass(kind, _EXITS)
+        if source is None or (is_exit and _is_of_a_signal(kind, trace)):
             self._handle(source, kind, error, trace)
-        elif not _is_waited_for(source):
-            logger.error(
-                "%r failed: %s: %s. It was spawned at:\n%s",
-                source,
-                kind.__name__,
-                error,
-                _place(source),
-                exc_info=(kind, error, trace),
-            )
+        elif isinstance(source, gevent.Greenlet):
+            if not (is_exit or issubclass(kind, Exception)):
+                self._handle(source, kind, error, trace)
+            elif not _is_waited_for(source):
+                outside_hub(_report, source, kind, error, trace)
+        elif is_exit:
+            # Of a greenlet without a class, or of a callback in the hub.
+            outside_hub(_report, source, kind, error, trace)
+        else:
+            self._handle(source, kind, error, trace)
+
+
+def _report(
+    source: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    logger.error(
+        "%r failed: %s: %s. It was spawned at:\n%s",
+        source,
+        kind.__name__,
+        error,
+        _place(source),
+        exc_info=(kind, error, trace),
+    )
+
+
+def _is_of_a_signal(kind: type[BaseException], trace: TracebackType | None) -> bool:
+    """Return whether a signal handler has raised an exit, in the greenlet that happened to run."""
+    codes = set()
+    last = None
+    while trace is not None:
+        codes.add(trace.tb_frame.f_code)
+        last, trace = trace, trace.tb_next
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    if any(code in codes for handler in handlers for code in _codes(handler)):
+        return True
+    # Ctrl-C: Python's own handler leaves no frame, and interrupts anything but a `raise`.
+    is_possible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return kind is KeyboardInterrupt and is_possible and not (last and _is_raised(last))
+
+
+def _codes(handler: Any) -> Iterator[CodeType]:
+    """Yield the code of a signal handler, and of the methods that it overrides."""
+    handler = getattr(handler, "func", handler)  # of a partial
+    owner = getattr(handler, "__self__", None)
+    name = getattr(handler, "__name__", "")
+    found = [vars(base).get(name) for base in type(owner).__mro__] if owner is not None else []
+    for function in (handler, *found):
+        code = getattr(function, "__code__", None)
+        if code is not None:
+            yield code
+
+
+def _is_raised(last: TracebackType) -> bool:
+    """Return whether the innermost frame of a traceback is at a ``raise``."""
+    return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
 
 
 def _is_waited_for(greenlet: Any) -> bool:

@@ -26,6 +26,7 @@ _SIZE = (_ROWS + 1) * _NUMBERS * 8 + _TEXT
 STARTING, STARTED, FAILED = range(3)
 
 _PID, _BORN, _BEAT, _IN_FLIGHT, _WAITERS, _LAG, _DRAINING, _REQUESTS, _MEMORY, _LOADED = range(10)
+_STALLED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Worker:
         requests: requests that it has ended.
         memory: bytes that are resident.
         draining: whether it was told to end.
+        stalled: seconds for which its line of requests has not moved.
     """
 
     pid: int
@@ -55,6 +57,7 @@ class Worker:
     requests: int
     memory: int
     draining: bool
+    stalled: float = 0.0
 
     @property
     def silent(self) -> float:
@@ -127,6 +130,7 @@ class Row:
         memory: int | None = None,
         draining: bool | None = None,
         loaded: bool | None = None,
+        stalled: float | None = None,
     ) -> None:
         """Set those numbers that are given."""
         for index, value in (
@@ -136,6 +140,7 @@ class Row:
             (_MEMORY, memory),
             (_DRAINING, draining),
             (_LOADED, loaded),
+            (_STALLED, stalled),
         ):
             if value is not None:
                 self._numbers[index] = value
@@ -154,6 +159,7 @@ class Row:
             requests=int(numbers[_REQUESTS]),
             memory=int(numbers[_MEMORY]),
             draining=bool(numbers[_DRAINING]),
+            stalled=numbers[_STALLED],
         )
 
 

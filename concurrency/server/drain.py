@@ -21,6 +21,8 @@ from weakref import WeakKeyDictionary
 import gevent
 from gevent.monkey import get_original
 
+from concurrency._hub import call_safely
+
 __all__ = ["TO_CANCEL", "Drain"]
 
 _Socket = get_original("socket", "socket")
@@ -87,7 +89,7 @@ class Drain:
         now = time.monotonic()
         for sock, (since, reader) in list(self._idle.items()):
             if since <= now:
-                self._close(sock, reader())
+                call_safely(self._close, sock, reader())  # runs in the hub at SIGTERM
 
     def close_longest_idle(self) -> None:
         """Close the connection that has been idle for the longest time, to make room."""

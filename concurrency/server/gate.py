@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from gevent import getcurrent
 from gevent.hub import Waiter, get_hub
 
+from concurrency._hub import outside_hub
 from concurrency.observe.ids import REQUEST_ID, request_id
 from concurrency.server.drain import Drain
 from concurrency.server.overload import Overload
@@ -88,6 +89,7 @@ class Gate:
         self._let_in = 0
         self._is_scheduled = False
         self._timer: Any = None
+        self._moved = 0.0
         self._overload = None if shed_after is None else Overload(shed_after)
         # What the work of one request takes until it waits for the first time; seconds.
         self._cost = 0.0
@@ -117,6 +119,12 @@ class Gate:
     def waiting(self) -> int:
         """Return how many wait in the line."""
         return len(self._line)
+
+    def stalled(self) -> float:
+        """Return for how many seconds the line has not moved; 0.0 while nobody is in it."""
+        if not self._line:
+            return 0.0
+        return time.monotonic() - max(self._moved, self._line[0].since)
 
     def _telling(self, start_response: Callable[..., Any]) -> Callable[..., Any]:
         """Have an answer say that the connection ends, if it begins while the worker ends."""
@@ -153,6 +161,18 @@ class Gate:
 
     def _turn(self) -> None:
         """Let in what may come in, for a while; runs in the hub."""
+        pause: float | None = 0.0
+        try:
+            pause = self._let_some_in()
+        finally:
+            # Whatever was raised: who has a place in the line must not wait for ever.
+            self._is_scheduled = bool(self._line) and pause == 0.0
+            if self._line and pause is not None:
+                # A callback would come before the hub has looked at the sockets.
+                self._again_in(pause)
+
+    def _let_some_in(self) -> float | None:
+        """Return in how many seconds to go on; None: when somebody leaves."""
         started = now = time.monotonic()
         while self._line and now - started < _SLICE:
             place = self._line[0]
@@ -162,26 +182,23 @@ class Gate:
             elif now - place.since > patience:
                 self._line.popleft()
                 self.shed += 1
+                self._moved = now
                 place.waiter.switch(False)
             elif self._is_full():
-                self._is_scheduled = False
-                if self._overload is not None:
-                    until = place.since + min(patience, self._overload.after)
-                    self._again_in(max(_AGAIN, until - now))
-                return
+                if self._overload is None:
+                    return None
+                until = place.since + min(patience, self._overload.after)
+                return max(_AGAIN, until - now)
             else:
                 self._line.popleft()
                 self._let_in += 1
+                self._moved = now
                 place.waiter.switch(True)
                 self._cost += (time.monotonic() - now - self._cost) / 16
             now = time.monotonic()
-        self._is_scheduled = bool(self._line)
-        if not self._line:
-            if self._overload is not None:
-                self._overload.line_is_empty()
-        else:
-            # A callback would come before the hub has looked at the sockets.
-            self._again_in(0.0)
+        if not self._line and self._overload is not None:
+            self._overload.line_is_empty()
+        return 0.0
 
     def _patience(self, waited: float, now: float) -> float:
         """Return how long the first in the line may have waited, in seconds."""
@@ -190,7 +207,8 @@ class Gate:
         was = self._overload.is_on
         patience = self._overload.patience(waited, now, math.inf if self._is_full() else self._cost)
         if self._overload.is_on and not was:
-            logger.warning(
+            outside_hub(
+                logger.warning,
                 "overloaded: for %.1f s all requests have waited for %.0f ms and more; "
                 "%d are in flight and %d wait, the latest are answered 503",
                 self._overload.after,
@@ -199,7 +217,8 @@ class Gate:
                 len(self._line),
             )
         elif was and not self._overload.is_on:
-            logger.warning("no longer overloaded; %d requests were turned away", self.shed)
+            text = "no longer overloaded; %d requests were turned away"
+            outside_hub(logger.warning, text, self.shed)
         return patience
 
     def _is_full(self) -> bool:

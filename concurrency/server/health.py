@@ -197,12 +197,14 @@ class Health:
         return OK if service.phase == STARTED else service.note or "starts"
 
     def _load(self, workers: list[Worker]) -> str:
-        """Judge the workers that accept: the least late, and the mean of what waits."""
+        """Judge the workers that accept: lag of the best, mean of what waits, longest stall."""
         options, count = self._options, len(workers)
         for name, value, limit in (
             ("hub lag", min(worker.lag for worker in workers), options.ready_max_lag),
             ("waiters", sum(w.waiters for w in workers) / count, options.ready_max_waiters),
             ("in flight", sum(w.in_flight for w in workers) / count, options.ready_max_in_flight),
+            # One is enough: the kernel goes on giving it connections.
+            ("stalled line", max(worker.stalled for worker in workers), options.ready_max_stall),
         ):
             if value >= limit:
                 return f"{name}: {value:.3g}, the limit is {limit:g}"

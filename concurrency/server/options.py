@@ -75,6 +75,9 @@ class ServeOptions:
     ready_max_in_flight: int = _option(
         500, "not ready with so many requests in flight, for each worker", least=1
     )
+    ready_max_stall: float = _option(
+        5.0, "not ready when a worker's line of requests has not moved for this many seconds"
+    )
     command: tuple[str, ...] = _option(
         (), "management command to run before the port opens; may be repeated"
     )

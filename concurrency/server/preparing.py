@@ -39,7 +39,7 @@ def prepare(worker: Any) -> None:
     Args:
         worker: gunicorn's, with its application loaded. Doing it twice does nothing.
     """
-    if isinstance(worker.wsgi, Gate):
+    if hasattr(worker, "gate"):
         return
     _import_what_requests_use()
     drain = getattr(worker, "drain", None)
@@ -50,7 +50,8 @@ def prepare(worker: Any) -> None:
     if reporting.mine is not None:
         drain.then = partial(reporting.mine.row.write, draining=True)
     shed_after = conf.SHED_AFTER or getattr(worker, "shed_after", None)
-    worker.wsgi = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=shed_after)
+    worker.gate = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=shed_after)
+    worker.wsgi = worker.gate
     _collect_less_often()
     _let_be_watched(worker)
 

@@ -89,7 +89,12 @@ class Report:
 
     def _beat(self, lag: float) -> None:
         pools, memory = pool_statistics(), resident()
-        self.row.write(waiters=sum(pool.waiting for pool in pools.values()), memory=memory)
+        gate = getattr(self._worker, "gate", None)
+        self.row.write(
+            waiters=sum(pool.waiting for pool in pools.values()),
+            memory=memory,
+            stalled=0.0 if gate is None else gate.stalled(),
+        )
         self.row.beat(lag)
         if self._metrics is not None:
             self._metrics.lag(lag)

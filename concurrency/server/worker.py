@@ -15,7 +15,7 @@ import os
 import socket
 import ssl
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -88,7 +88,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         watcher.close()
 
     def _signalled(self) -> None:
-        os.read(self.PIPE[0], 4096)
+        with suppress(BlockingIOError):
+            os.read(self.PIPE[0], 4096)
         self._change.set()
 
     def _wait(self, seconds: float) -> None:

@@ -12,7 +12,7 @@ from gevent.event import Event
 
 from concurrency.context import activity
 from concurrency.errors import PoolTimeout
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query, statistics, until
 
 
 @pytest.fixture
@@ -80,3 +80,26 @@ def test_an_old_lease_is_logged_once(pool, settings_with, caplog):
     gevent.sleep(1.2)
     assert caplog.text.count("held for long") == 1
     connection.close()
+
+
+@pytest.mark.slow
+def test_a_log_handler_that_waits_does_not_stop_the_reaper(pool, settings_with):
+    """An old lease is logged outside the hub, in which a wait for the handler would raise."""
+    settings_with(LEASE_WARNING=0.01)
+    texts, log = [], logging.getLogger("concurrency.db")
+    handler = logging.Handler()
+    handler.emit = lambda record: texts.append(record.getMessage())
+    log.addHandler(handler)
+    query("SELECT 'held for long'")
+    handler.acquire()
+    try:
+        done = Event()
+        gevent.spawn_raw(lambda: query("SELECT 'left behind'") and done.set())
+        done.wait()
+        until(lambda: statistics().in_use == 1)
+        assert texts == []
+    finally:
+        handler.release()
+        until(lambda: any("held for long" in text for text in texts))
+        log.removeHandler(handler)
+        connection.close()

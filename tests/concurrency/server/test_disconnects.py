@@ -11,10 +11,13 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import gevent
 import pytest
 
+from concurrency.disconnects import Watch
 from tests.servers import Sessions, named, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
@@ -250,3 +253,28 @@ def test_five_hundred_idle_streams_leave_a_pool_of_ten_free(plain):
     for client in clients:
         reset(client)
     until(plain.is_free, "the streams have ended")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only the kernel of Linux tells")
+def test_an_error_for_one_client_that_has_gone_does_not_hide_the_others(capfd):
+    """Who is looked at is looked at after it, too."""
+    gone = []
+    pairs = [socket.socketpair() for _ in range(3)]
+    watches = [Watch(ours, enabled=True) for ours, _ in pairs]
+    with contextlib.ExitStack() as stack:
+        for ours, _ in pairs:
+            stack.callback(ours.close)
+        stack.enter_context(watches[0].calling(lambda: 1 / 0))
+        for watch in watches[1:]:
+            stack.enter_context(watch.calling(partial(gone.append, watch)))
+        pairs[0][1].close()
+        pairs[1][1].close()
+        with gevent.Timeout(5):
+            while not gone:
+                gevent.sleep(0.01)
+        pairs[2][1].close()
+        with gevent.Timeout(5):
+            while len(gone) < 2:
+                gevent.sleep(0.01)
+    assert [watch.has_gone for watch in watches] == [True] * 3
+    assert "ZeroDivisionError" in capfd.readouterr().err

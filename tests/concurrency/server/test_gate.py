@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import gevent
@@ -107,6 +108,9 @@ def test_an_overload_is_logged_when_it_begins_and_when_it_ends(caplog):
     event.set()
     gevent.sleep(0.15)
     asking.ask()
+    with gevent.Timeout(5):
+        while "no longer" not in caplog.text:
+            gevent.sleep(0.01)
     texts = [record.getMessage() for record in caplog.records]
     assert [text.partition(" ")[0] for text in texts] == ["overloaded:", "no"]
     assert "1 are in flight" in texts[0]
@@ -158,6 +162,60 @@ def test_twice_as_much_as_can_be_done_is_shed_and_the_rest_is_fast():
     # Those of the first moment had not yet been taken for an overload.
     later = sorted(waits[len(waits) // 2 :])
     assert later[len(later) // 2] < 0.1
+
+
+@pytest.mark.slow
+def test_a_log_handler_that_waits_holds_up_no_request():
+    """Nothing is logged in the hub, so the line moves on while a record waits for its handler."""
+    records = []
+    handler, log, event = logging.Handler(), logging.getLogger("concurrency.server"), Event()
+    handler.emit = records.append
+    log.addHandler(handler)
+    handler.acquire()
+    try:
+        asking = Asking(waiting_for(event), limit=1, shed_after=0.1)
+        gevent.joinall(asking.spawn(4)[1:], timeout=5)
+        assert asking.statuses == ["503 Service Unavailable"] * 3
+        event.set()
+        assert asking.ask() == "200 OK"
+        assert records == []
+    finally:
+        handler.release()
+        gevent.sleep(0.01)
+        log.removeHandler(handler)
+    assert "overloaded" in records[0].getMessage()
+
+
+def test_the_line_goes_on_after_an_error_in_the_hub(monkeypatch, capfd):
+    """Whatever a turn of the line has raised, the next one comes."""
+    asking = Asking(waiting_for(Event()), shed_after=1.0)
+    fails = iter([True])
+    patience = asking.gate._patience
+
+    def broken(waited, now):
+        if next(fails, False):
+            raise LookupError("in the hub")
+        return patience(waited, now)
+
+    monkeypatch.setattr(asking.gate, "_patience", broken)
+    greenlet = asking.spawn(1)[0]
+    gevent.sleep(0.01)
+    assert len(asking.gate.in_flight()) == 1
+    assert "in the hub" in capfd.readouterr().err
+    greenlet.kill()
+
+
+def test_a_line_that_does_not_move_is_noticed():
+    """It counts from the last request that was let in, and is nothing when nobody waits."""
+    event = Event()
+    asking = Asking(waiting_for(event), limit=1)
+    assert asking.gate.stalled() == 0.0
+    greenlets = asking.spawn(2)
+    gevent.sleep(0.02)
+    assert asking.gate.stalled() > 0.01
+    event.set()
+    gevent.joinall(greenlets)
+    assert asking.gate.stalled() == 0.0
 
 
 def test_nobody_is_turned_away_when_that_is_off():

@@ -72,6 +72,8 @@ def test_alive_fails_when_no_hub_has_turned_for_the_timeout(board, health):
         ([{"waiters": 4}, {"waiters": 6}], False),
         ([{"lag": 2.0}, {"lag": 0.0}], True),
         ([{"lag": 2.0}], False),
+        ([{"stalled": 4.9}, {}], True),
+        ([{"stalled": 5.0}, {}], False),
         ([{"draining": True}, {}], True),
         ([{"draining": True}], False),
         ([], False),
