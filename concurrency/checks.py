@@ -87,7 +87,7 @@ def check_driver(**kwargs: Any) -> Messages:
             )
         )
     psycopg2 = sys.modules.get("psycopg2.extensions")
-    uses_psycopg2 = "postgresql" in engines and "psycopg" not in sys.modules
+    uses_psycopg2 = "postgresql" in engines and sys.modules.get("psycopg") is None
     if uses_psycopg2 and psycopg2 is not None and psycopg2.get_wait_callback() is None:
         found.append(
             checks.Error(

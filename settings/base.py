@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from settings import caches, databases, environment, service, tokens
+from settings import caches, databases, drivers, environment, service, tokens
 
 ROOT = environment.ROOT
 
@@ -68,6 +68,7 @@ APP_DATABASES = {
     "tweets": "tweets",
 }
 DATABASE_ROUTERS = ["example_site.databases.router.AppRouter"]
+drivers.choose(environment.text("DATABASE_DRIVER", default=drivers.PSYCOPG))
 # The logical databases of this service. Each is a physical one by its URL.
 LOGICAL_DATABASES = _own.pop("LOGICAL_DATABASES")
 # The one that Django takes when nobody says which; without it, that is an error.
@@ -148,8 +149,9 @@ SERVICE_URLS = {
     for name, url in DEVELOPMENT_URLS.items()
 }
 
-# Whether internal services ask their callers for a token, and the keys that sign it.
+# Whether internal services ask their callers for a token, and the keys that sign it: without one
+# `environment.select` does not start what asks for tokens.
 SERVICE_TOKENS_REQUIRED = environment.flag("SERVICE_TOKENS_REQUIRED", default=False)
-SERVICE_TOKEN_KEYS = tokens.keys(required=SERVICE_TOKENS_REQUIRED)
+SERVICE_TOKEN_KEYS = tokens.keys()
 
 globals().update(_own)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
-from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 __all__ = [
     "ROOT",
+    "Complaints",
     "SettingsError",
     "flag",
     "integer",
@@ -31,20 +33,46 @@ __all__ = [
 ROOT: Final = Path(__file__).resolve().parent.parent
 ENV_FILE: Final = ROOT / ".env"
 
-_Value = TypeVar("_Value")
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
+_FALSE: Final = frozenset({"0", "false", "no", "n", "off"})
 _came_from_file: dict[str, str] = {}
 _loaded = False
 
 
 class SettingsError(ImproperlyConfigured):
-    """A key is missing or wrong; the message is one line that names the key and the file."""
+    """A key is missing or wrong; the message is one line that names the key and the file.
 
-    def __init__(self, key: str, complaint: str) -> None:
-        self.key = key
+    Attributes:
+        complaints: what is wrong with each key, in the order in which it was found.
+    """
+
+    def __init__(self, key: str, complaint: str, **others: str) -> None:
+        self.complaints = {key: complaint, **others}
         file = ENV_FILE if ENV_FILE.is_file() else f"{ENV_FILE} (make it from .env.template)"
-        super().__init__(f"{key} {complaint}. Set it in {file} or in the environment.")
+        them = "it" if len(self.complaints) == 1 else "them"
+        text = "; ".join(f"{key} {complaint}" for key, complaint in self.complaints.items())
+        super().__init__(f"{text}. Set {them} in {file} or in the environment.")
+
+
+class Complaints:
+    """Collects what is wrong, so that one message names all of it."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, str] = {}
+
+    def require(self, *keys: str) -> None:
+        """Complain about those of these keys that are missing."""
+        for key in keys:
+            self.refuse(not text(key, ""), key, "is missing")
+
+    def refuse(self, is_wrong: bool, key: str, complaint: str) -> None:
+        """Complain about a key if it is wrong; its first complaint counts."""
+        if is_wrong:
+            self._found.setdefault(key, complaint)
+
+    def check(self) -> None:
+        """Raise SettingsError if there was any complaint."""
+        if self._found:
+            raise SettingsError(*next(iter(self._found.items())), **self._found)
 
 
 def select() -> str:
@@ -60,20 +88,46 @@ def select() -> str:
     """
     load(again=True)
     module = text("ENVIRONMENT")
+    found = _settings(module)
+    complaints = Complaints()
+    complaints.refuse(not getattr(found, "SECRET_KEY", ""), "SECRET_KEY", "is missing")
+    databases = [found.DATABASES.get(name) for name in found.LOGICAL_DATABASES]
+    complaints.refuse(not all(databases), "DATABASE_URL", "is missing")
+    complaints.refuse(
+        found.SERVICE_TOKENS_REQUIRED and not found.SERVICE_TOKEN_KEYS,
+        "SERVICE_TOKEN_KEYS",
+        "is missing",
+    )
+    complaints.check()
+    os.environ["DJANGO_SETTINGS_MODULE"] = module
+    return module
+
+
+def _settings(module: str) -> Any:
+    """Import a settings module by its dotted name; raise SettingsError if it is none."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise _unknown(module)
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
-            raise
-        raise SettingsError(
-            "ENVIRONMENT", f"names a module {module!r}, which is not there"
-        ) from error
-    if not getattr(found, "SECRET_KEY", ""):
-        raise SettingsError("SECRET_KEY", "is missing")
-    if not all(found.DATABASES.get(name) for name in found.LOGICAL_DATABASES):
-        raise SettingsError("DATABASE_URL", "is missing")
-    os.environ["DJANGO_SETTINGS_MODULE"] = module
-    return module
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module that the settings import
+        raise _unknown(module) from error
+    if not hasattr(found, "LOGICAL_DATABASES"):
+        raise _unknown(module)
+    return found
+
+
+def _unknown(module: str) -> SettingsError:
+    """Return the error about a name that is none of a settings module; it says which are."""
+    # The other files of the folder are no settings, they help to make them.
+    begins = re.compile(r"^from settings\.\w+ import \*", re.MULTILINE)
+    files = (ROOT / "settings").glob("*.py")
+    known = sorted(file.stem for file in files if begins.search(file.read_text("utf-8")))
+    name = module.rpartition(".")[2]
+    meant = [stem for stem in known if stem.startswith(name)] or get_close_matches(name, known, 1)
+    use = " or ".join(f"settings.{stem}" for stem in meant or known)
+    return SettingsError("ENVIRONMENT", f"is {module!r}, which is no settings module: use {use}")
 
 
 def forget() -> None:
@@ -127,38 +181,36 @@ def require(*keys: str) -> None:
 
 def flag(key: str, default: bool) -> bool:
     """Return a key's value as a truth value: true or false, yes or no, on or off, 1 or 0."""
-    value = text(key, "").lower()
-    if value and value not in _TRUE | _FALSE:
+    value = text(key, str(default)).lower()
+    if value not in {*Env.BOOLEAN_TRUE_STRINGS, *_FALSE}:
+        # django-environ takes any other word as false.
         raise SettingsError(key, f"is {value!r}, neither true nor false")
-    return value in _TRUE if value else default
+    return bool(Env.parse_value(value, bool))
 
 
 def integer(key: str, default: int, *, least: int = 0) -> int:
     """Return a key's value as a whole number that is not below `least`."""
-    return _cast(key, default, int, least, "whole number")
+    return int(_at_least(least, key, default, int, "whole number"))
 
 
 def number(key: str, default: float, *, least: float = 0.0) -> float:
     """Return a key's value as a number that is not below `least`."""
-    return _cast(key, default, float, least, "number")
+    # Not `float` itself: django-environ would take 1,000 as 1.0, and 5m as 5.0.
+    return float(_at_least(least, key, default, lambda value: float(value), "number"))
 
 
 def names(key: str, default: tuple[str, ...] = ()) -> list[str]:
     """Return a key's value as a list; the entries are separated by commas."""
-    found = [name.strip() for name in text(key, "").split(",") if name.strip()]
-    return found or list(default)
+    found = Env.parse_value(text(key, ""), [str.strip])
+    return [name for name in found if name] or list(default)
 
 
-def _cast(
-    key: str, default: _Value, kind: Callable[[str], _Value], least: _Value, noun: str
-) -> _Value:
-    value = text(key, "")
-    if not value:
-        return default
+def _at_least(least: float, key: str, default: float, cast: Any, noun: str) -> float:
+    value = text(key, str(default))
     try:
-        result = kind(value)
+        result: float = Env.parse_value(value, cast)
     except ValueError:
         raise SettingsError(key, f"is {value!r}, not a {noun}") from None
-    if not result >= least:  # type: ignore[operator] # int and float alone come here
+    if not result >= least:  # so that NaN is refused as well
         raise SettingsError(key, f"is {value}, but has to be at least {least}")
     return result

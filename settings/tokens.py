@@ -14,18 +14,13 @@ LEAST_LENGTH: Final = 32  # what HMAC with SHA-256 asks for, in bytes
 MOST_KEYS: Final = 2
 
 
-def keys(*, required: bool) -> list[str]:
-    """Return the keys: the first signs, and both are believed.
-
-    Args:
-        required: Whether there has to be one.
+def keys() -> list[str]:
+    """Return the keys: the first signs, and both are believed. There may be none.
 
     Raises:
-        SettingsError: There is none, there are too many, or one is too short.
+        SettingsError: There are too many, or one is too short.
     """
     found = environment.names("SERVICE_TOKEN_KEYS")
-    if required and not found:
-        raise environment.SettingsError(KEY, "is missing")
     if len(found) > MOST_KEYS:
         raise environment.SettingsError(KEY, f"has {len(found)} keys, more than {MOST_KEYS}")
     if any(len(key) < LEAST_LENGTH for key in found):

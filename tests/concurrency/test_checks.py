@@ -89,11 +89,14 @@ def test_mysqlclient_is_refused(monkeypatch):
     assert ids(checks.check_driver()) == ["concurrency.E002"]
 
 
-def test_psycopg2_without_its_callback_is_refused(monkeypatch):
+@pytest.mark.parametrize("psycopg", ["is not installed", "was turned off"])
+def test_psycopg2_without_its_callback_is_refused(monkeypatch, psycopg):
     """E003: so would psycopg2 as it comes."""
     from psycopg2 import extensions
 
     monkeypatch.delitem(sys.modules, "psycopg", raising=False)
+    if psycopg == "was turned off":
+        monkeypatch.setitem(sys.modules, "psycopg", None)
     before = extensions.get_wait_callback()
     extensions.set_wait_callback(None)
     try:

@@ -94,3 +94,51 @@ def test_a_personal_file_on_the_base_alone_needs_one_too(project: Project) -> No
     (project.root / "settings" / "mine.py").write_text("from settings.base import *\n")
     project.write({**COMPLETE, "DATABASE_URL": None, "ENVIRONMENT": "settings.mine"})
     assert project.complaint().startswith("DATABASE_URL is missing")
+
+
+DRIVER = (
+    "(__import__('django.db.backends.postgresql.psycopg_any'),"
+    " sys.modules['django.db.backends.postgresql.psycopg_any'].is_psycopg3)[1]"
+).replace("sys", "__import__('sys')")
+
+
+@pytest.mark.parametrize(
+    ("given", "is_psycopg3"), [("", True), ("psycopg", True), ("psycopg2", False)]
+)
+def test_the_driver_is_chosen(development: Project, given: str, is_psycopg3: bool) -> None:
+    """DATABASE_DRIVER=psycopg2 makes Django take psycopg2; else it takes psycopg 3."""
+    assert development.value(DRIVER, DATABASE_DRIVER=given) is is_psycopg3
+
+
+def test_another_driver_after_a_reload(development: Project) -> None:
+    """A driver that Django has not taken yet can be changed when the settings are read anew."""
+    answer = development.run(
+        "import os\n"
+        "from settings import environment\n"
+        "for os.environ['DATABASE_DRIVER'] in ('psycopg2', 'psycopg'):\n"
+        "    environment.select()\n"
+        "    environment.forget()\n"
+        "from django.db.backends.postgresql.psycopg_any import is_psycopg3\n"
+        "print(is_psycopg3)\n"
+        "os.environ['DATABASE_DRIVER'] = 'psycopg2'\n"
+        "try: environment.select()\n"
+        "except environment.SettingsError as error: print(error)\n"
+    )
+    taken, complaint = answer.stdout.splitlines()
+    assert taken == "True"
+    assert complaint.startswith(
+        "DATABASE_DRIVER is psycopg2, but Django has taken psycopg already."
+    )
+
+
+def test_a_driver_that_is_not_installed_is_named(development: Project) -> None:
+    """psycopg2 without psycogreen would block all greenlets, so it is refused."""
+    answer = development.run(
+        "import sys\n"
+        "sys.modules['psycogreen'] = None\n"
+        "from settings import environment\n"
+        "try: environment.select()\n"
+        "except environment.SettingsError as error: print(error)\n",
+        DATABASE_DRIVER="psycopg2",
+    )
+    assert answer.stdout.startswith("DATABASE_DRIVER is psycopg2, which needs psycogreen. Set ")

@@ -50,15 +50,63 @@ def test_debug_is_a_truth_value(project: Project, written: str, meant: bool) -> 
         ("PORT", "http"),
         ("DATABASE_POOL_MAX_SIZE", "0"),
         ("DATABASE_POOL_TIMEOUT", "nan"),
+        ("DATABASE_POOL_TIMEOUT", "1,000"),
+        ("DATABASE_POOL_TIMEOUT", "5 s"),
+        ("DATABASE_POOL_TIMEOUT", "-1"),
+        ("DATABASE_POOL_MAX_SIZE", "2.5"),
+        ("DATABASE_DRIVER", "psycopg4"),
         ("DATABASE_URL", "oracle://a:b@c/d"),
         ("DATABASE_URL", "postgres://a:b@c:port/d"),
         ("ENVIRONMENT", "settings.nowhere"),
         ("ENVIRONMENT", "nowhere"),
+        ("ENVIRONMENT", ".production"),
+        ("ENVIRONMENT", "settings/production.py"),
+        ("ENVIRONMENT", "settings.caches"),
+        ("ENVIRONMENT", "json"),
     ],
 )
 def test_a_wrong_value_is_named(development: Project, key: str, value: str) -> None:
     """A value that cannot be right is one line that names the key."""
     assert development.complaint(**{key: value}).startswith(f"{key} ")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("production", "settings.production"),
+        ("prod", "settings.production"),
+        ("settings.prodution", "settings.production"),
+        ("dev", "settings.development"),
+        (
+            "whatever",
+            "settings.development or settings.production or settings.test or settings.zoe",
+        ),
+    ],
+)
+def test_the_settings_module_that_was_meant_is_named(
+    development: Project, given: str, meant: str
+) -> None:
+    """A name that is none of a settings module is answered with those that are."""
+    assert development.complaint(ENVIRONMENT=given).startswith(
+        f"ENVIRONMENT is {given!r}, which is no settings module: use {meant}. Set it in "
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expression", "meant"),
+    [
+        ("SHED_AFTER", "2.5", "s.PAGE_DEADLINE and s.CONCURRENCY['SHED_AFTER']", 2.5),
+        ("PORT", " 8123 ", "s.PORT", 8123),
+        ("ALLOWED_HOSTS", "a.org, b.org,,", "s.ALLOWED_HOSTS", ["a.org", "b.org"]),
+        ("DEBUG", "yes", "s.DEBUG", True),
+        ("DEBUG", "n", "s.DEBUG", False),
+    ],
+)
+def test_a_value_is_cast(
+    development: Project, key: str, value: str, expression: str, meant: object
+) -> None:
+    """Numbers, lists and truth values are read as what they are, blanks around them left out."""
+    assert development.value(expression, **{key: value}) == meant
 
 
 def test_a_message_does_not_show_the_databases_password(development: Project) -> None:

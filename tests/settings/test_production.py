@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.settings.conftest import Project
+from tests.settings.conftest import PRODUCTION, Project
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +22,8 @@ Make = Callable[..., Project]
         ("SECRET_KEY", "django-insecure-0123456789abcdefghijklmnopqrstuvwxyzABCDEF"),
         ("DATABASE_URL", None),
         ("ALLOWED_HOSTS", None),
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", "example.org, *"),
         ("DEBUG", "true"),
         ("DEMO_USER", "user"),
         ("DEMO_PASSWORD", "password"),
@@ -35,6 +37,41 @@ Make = Callable[..., Project]
 def test_production_refuses(production: Make, key: str, value: str | None) -> None:
     """What is missing, or known to everybody, is refused with one line that names it."""
     assert production(**{key: value}).complaint().startswith(f"{key} ")
+
+
+NOTHING = dict.fromkeys(PRODUCTION.keys() - {"ENVIRONMENT"})
+ALWAYS = ["SECRET_KEY", "DATABASE_URL", "ALLOWED_HOSTS"]
+DEMO = ["DEMO_USER", "DEMO_PASSWORD", "DEMO_BASE_URL"]
+KNOWN = "is the default that everybody knows"
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaints"),
+    [
+        (NOTHING, [*ALWAYS, *DEMO, "SERVICE_TOKEN_KEYS"]),
+        ({**NOTHING, "SERVICE_TOKENS_REQUIRED": "true"}, [*ALWAYS, *DEMO, "SERVICE_TOKEN_KEYS"]),
+        ({**NOTHING, "SERVICE_TOKENS_REQUIRED": "false"}, [*ALWAYS, *DEMO]),
+        ({**NOTHING, "SERVICE": "user"}, [*ALWAYS, "SERVICE_TOKEN_KEYS"]),
+        (
+            {"SECRET_KEY": "short", "ALLOWED_HOSTS": None, "DEBUG": "1"},
+            [
+                "ALLOWED_HOSTS",
+                "SECRET_KEY is shorter than 50 characters or repeats a few",
+                "DEBUG is on, which shows strangers the insides",
+            ],
+        ),
+        (
+            {"DEMO_USER": "user", "DEMO_PASSWORD": "password"},
+            [f"DEMO_USER {KNOWN}", f"DEMO_PASSWORD {KNOWN}"],
+        ),
+    ],
+)
+def test_all_that_is_wrong_is_one_message(
+    production: Make, changes: dict[str, str | None], complaints: list[str]
+) -> None:
+    """Whoever deploys reads once what to set, and not one key after each start."""
+    wanted = [one if " " in one else f"{one} is missing" for one in complaints]
+    assert production(**changes).complaint().startswith(f"{'; '.join(wanted)}. Set them in ")
 
 
 @pytest.mark.parametrize(
