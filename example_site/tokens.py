@@ -25,7 +25,8 @@ HEADER = "X-Service-Token"
 ALGORITHM = "HS256"
 # Seconds that a token is good for, and that the clocks of two machines may differ.
 LIFETIME, LEEWAY = 30, 10
-REQUIRED = {"require": ["iss", "aud", "iat", "exp"]}
+# The audience is one service: a token for a list of them would open each.
+STRICT = {"require": ["iss", "aud", "iat", "exp"], "strict_aud": True}
 
 BadToken = jwt.InvalidTokenError
 
@@ -56,7 +57,8 @@ def caller(token: str) -> str:
     """Return the name of the service that a token to this one is from.
 
     Raises:
-        BadToken: it is none, is for another service, is too old, or nobody we know signed it.
+        BadToken: it is none, is for another service or for several, is too old or good for too
+            long, or nobody we know signed it.
     """
     *others, last = settings.SERVICE_TOKEN_KEYS
     for key in others:
@@ -74,6 +76,9 @@ def _read(token: str, key: str) -> str:
         algorithms=[ALGORITHM],
         audience=settings.SERVICE,
         leeway=LEEWAY,
-        options=REQUIRED,
+        options=STRICT,
     )
+    # Whoever has the key could write a token for years; it is good for no longer than ours are.
+    if int(claims["exp"]) - int(claims["iat"]) > LIFETIME:
+        raise BadToken(f"Token is to be good for more than {LIFETIME} s")
     return str(claims["iss"])

@@ -76,6 +76,13 @@ def test_without_a_key_nothing_is_sent() -> None:
         pytest.param(token("welcome"), id="for another service"),
         pytest.param(token(exp=time.time() - 60), id="too old"),
         pytest.param(token(iat=time.time() + 3600), id="not yet"),
+        pytest.param(token(exp=time.time() + 3600), id="good for an hour"),
+        pytest.param(token(iat=time.time() - 3600), id="an hour ago, and still good"),
+        pytest.param(token(iat=float("-inf")), id="since ever"),
+        pytest.param(token(exp=float("inf")), id="for ever"),
+        pytest.param(token(exp=str(10**15)), id="until a text"),
+        pytest.param(token(aud=["user"]), id="for a list"),
+        pytest.param(token(aud=["user", "welcome"]), id="for several services"),
         *(pytest.param(token(**{name: None}), id=f"no {name}") for name in ("iss", "aud", "exp")),
     ],
 )
