@@ -89,6 +89,20 @@ def test_a_stream_arrives_as_it_is_sent(site):
         assert answer.read() == b"last"
 
 
+def test_a_slow_reader_is_left_to_nginx(site):
+    """The service has written all of a large answer before its client reads the body."""
+    nginx, services = site
+    client = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=10)
+    with contextlib.closing(client):
+        client.request("GET", "/report/32/")
+        answer = client.getresponse()
+        until(
+            lambda: any("the report is written" in service.text for service in services),
+            "the service has written its answer",
+        )
+        assert answer.read() == b"x" * (32 << 20)
+
+
 def test_a_large_body_passes(site):
     """Twenty megabytes arrive as a whole; what is beyond the service's limit is refused."""
     nginx, _ = site

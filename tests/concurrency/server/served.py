@@ -151,6 +151,13 @@ def stream(request):
         yield b"first"
         gevent.sleep(0.5)
         yield b"last"
+    return StreamingHttpResponse(chunks(), headers={"X-Accel-Buffering": "no"})
+
+def report(request, size):
+    def chunks():
+        for _ in range(size):
+            yield b"x" * 1024 * 1024
+        print("the report is written", flush=True)
     return StreamingHttpResponse(chunks())
 
 def who(request):
@@ -173,6 +180,7 @@ urlpatterns = [
     path("read/", read),
     path("count/", count),
     path("stream/", stream),
+    path("report/<int:size>/", report),
     path("who/", who),
 ]
 """,
