@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -143,6 +144,36 @@ def test_an_address_that_does_not_answer_is_a_child_that_fails(
     assert answer.status == 502
     assert "failed: ConnectionError: " in answer.text
     assert server.password not in answer.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("driver", "changes"),
+    [
+        ("psycopg", {"username": "SecretRole"}),
+        ("psycopg", {"path": "/SecretBase"}),
+        ("psycopg", {"port": "19"}),
+        ("psycopg", {"hostname": "secret.invalid"}),
+        ("psycopg2", {"username": "SecretRole"}),
+    ],
+)
+def test_where_the_database_is_is_told_to_nobody(
+    postgres_url: str, driver: str, changes: dict[str, str]
+) -> None:
+    """A database that cannot be reached is named in the log, and not in the answer."""
+    parts = urlsplit(postgres_url)
+    names = ("username", "password", "hostname", "port", "path")
+    there = {name: str(getattr(parts, name)) for name in names} | changes
+    url = "postgres://{username}:{password}@{hostname}:{port}{path}".format(**there)
+    environment = {"DATABASE_URL": url, "DATABASE_DRIVER": driver, "DATABASE_POOL_TIMEOUT": "0.5"}
+    with serve(environment) as server:
+        for path in ("/slow-sql/?x=7&", *(f"{page}?" for page in PAGES)):
+            answer = server.get(f"{path}seconds=0", server.authorization, limit=20)
+            assert answer.status in {502, 503}
+            assert re.search(r"failed: \w+: .*the log says why", answer.text), answer.text
+            for told in there.values():
+                assert not re.search(rf"\b{re.escape(told.strip('/'))}\b", answer.text), answer.text
+        until(lambda: "OperationalError" in server.log(), "the log says why")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import wraps
 
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +14,8 @@ from example_site.apps.slowsql.fanout import ChildError, Outcome
 from example_site.apps.slowsql.parameters import ParameterError
 
 __all__ = ["answer", "says_what_is_wrong"]
+
+logger = logging.getLogger(__name__)
 
 
 def answer(request: HttpRequest, outcome: Outcome, context: dict[str, object]) -> HttpResponse:
@@ -42,7 +45,8 @@ def says_what_is_wrong(view: View) -> View:
         except ParameterError as error:
             return problem(request, 400, str(error))
         except ChildError as error:
-            return problem(request, 502, str(error))
+            logger.warning("%s: %s", request.path, error, exc_info=error)
+            return problem(request, 502, error.sentence)
         except DeadlineExceeded as error:
             return problem(request, 504, f"Not all ten answers came in time: {error}.")
 

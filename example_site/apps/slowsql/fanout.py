@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from concurrency import deadline, map_each
 from example_site.apps.slowsql.loopback import LoopbackError
+from example_site.apps.slowsql.reasons import reason
 from example_site.timeline import Bar, Stopwatch, Timeline
 
 __all__ = ["ChildError", "Outcome", "run_ten"]
@@ -24,20 +25,26 @@ Square = Callable[[int, float], int]
 
 
 class ChildError(Exception):
-    """One of the ten failed; the others were stopped.
+    """One of the ten failed; the others were stopped. As text it is for the log.
 
     Attributes:
         x: the number whose square was asked for.
+        why: what it failed with.
     """
 
     def __init__(self, x: int, why: BaseException) -> None:
         self.x = x
+        self.why = why
         super().__init__(x, why)
 
     def __str__(self) -> str:
-        why = self.args[1]
-        reason = why if isinstance(why, LoopbackError) else f"{type(why).__name__}: {why}"
-        return f"x={self.x} failed: {reason}"
+        return f"x={self.x} failed: {type(self.why).__name__}: {self.why}"
+
+    @property
+    def sentence(self) -> str:
+        """What strangers may read of it."""
+        why = str(self.why) if isinstance(self.why, LoopbackError) else reason(self.why)
+        return f"x={self.x} failed: {why}"
 
 
 @dataclass(frozen=True, slots=True)

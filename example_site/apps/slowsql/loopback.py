@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from concurrency.http import Session
 from example_site.apps.slowsql.credentials import authorization_header
+from example_site.apps.slowsql.reasons import reason
 
 __all__ = ["LoopbackError", "ask_for_square"]
 
@@ -23,7 +24,7 @@ _MARGIN = 5.0
 
 
 class LoopbackError(Exception):
-    """This server gave itself no square; the text says why."""
+    """This server gave itself no square; the text says why, in words for strangers."""
 
 
 def ask_for_square(x: int, seconds: float) -> int:
@@ -39,7 +40,7 @@ def ask_for_square(x: int, seconds: float) -> int:
     try:
         response = _get(x, seconds)
     except requests.RequestException as error:
-        raise LoopbackError(f"{type(error).__name__}: {error}") from error
+        raise LoopbackError(reason(error)) from error
     if response.status_code != 200:
         raise LoopbackError(f"answered {response.status_code} {response.reason}: {_gist(response)}")
     try:

@@ -15,6 +15,7 @@ from example_site.apps.slowsql.credentials import basic_auth_required
 from example_site.apps.slowsql.fanout import Square, run_ten
 from example_site.apps.slowsql.loopback import ask_for_square
 from example_site.apps.slowsql.parameters import read_seconds, read_x
+from example_site.apps.slowsql.reasons import reason
 from example_site.apps.slowsql.statement import square_slowly
 
 __all__ = ["slow_sql", "ten_slow_queries", "ten_slow_requests"]
@@ -37,7 +38,7 @@ def slow_sql(request: HttpRequest) -> HttpResponse:
         return text(str(square_slowly(x, seconds)))
     except DatabaseError as error:
         logger.exception("slow-sql: x=%s, seconds=%s", x, seconds)
-        return problem(request, 503, f"The database failed: {type(error).__name__}: {error}")
+        return problem(request, 503, f"The database failed: {reason(error)}.")
 
 
 @read_only
