@@ -1,8 +1,9 @@
 """The private folder of one running service: its board, its metrics, its sockets.
 
 It is made by the arbiter, readable by its user alone, and found by others of that user
-below `runtime_folder()`. Whoever starts next removes what a killed service left behind:
-a lock, held as long as one of its processes lives, tells which that is.
+below `runtime_folder()`. The arbiter removes it when it ends; where the arbiter was killed
+the last of its processes does, and where all were killed, the service that starts next. A
+lock, held as long as one of its processes lives, tells when that is.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["VARIABLE", "make", "own", "remove", "running", "runtime_folder"]
+__all__ = ["VARIABLE", "leave", "make", "own", "remove", "remove_left", "running", "runtime_folder"]
 
 # Where the folder of this process's service is; workers inherit it.
 VARIABLE = "CONCURRENCY_SERVICE_FOLDER"
 
 _LOCK = "lock"
+
+# A folder has this name until it is locked, which takes a moment; an older one was left behind.
+_NEW = ".new-"
+_MOMENT = 60.0  # seconds
 
 # The lock's descriptor and the process that took it. It stays open: workers inherit it.
 _held: tuple[int, int] | None = None
@@ -57,13 +63,13 @@ def make() -> Path:
     if folder is not None and _held is not None and _held[1] == os.getpid():
         return folder
     base = runtime_folder()
-    for left in [path for path in _named(base) if _is_free(path)]:
-        shutil.rmtree(left, ignore_errors=True)
+    for left in [*_named(base), *_never_named(base)]:
+        remove_left(left)
     # It gets its name when it is locked, so that nobody takes it for one that was left.
-    new = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
+    new = Path(tempfile.mkdtemp(prefix=_NEW, dir=base))
     descriptor = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    folder = new.rename(base / f"{os.getpid()}{new.name.removeprefix('.new')}")
+    folder = new.rename(base / f"{os.getpid()}-{new.name.removeprefix(_NEW)}")
     _held = (descriptor, os.getpid())
     os.environ[VARIABLE] = str(folder)
     return folder
@@ -89,6 +95,31 @@ def remove() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def leave() -> None:
+    """Let go of the folder; for a worker that ends.
+
+    The arbiter that was killed cannot remove it, so the last worker that it leaves does.
+    """
+    global _held
+    folder = own()
+    if folder is not None and _held is not None and _held[1] != os.getpid():
+        os.close(_held[0])
+        _held = None
+        remove_left(folder)
+
+
+def remove_left(folder: Path) -> None:
+    """Remove the folder of a service of which no process is left."""
+    if _is_free(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _never_named(base: Path) -> list[Path]:
+    """Return folders whose arbiter was killed before they had a name."""
+    newest = time.time() - _MOMENT
+    return [path for path in base.glob(f"{_NEW}*") if path.stat().st_mtime < newest]
+
+
 def _named(base: Path) -> list[Path]:
     return sorted(path for path in base.iterdir() if path.name.partition("-")[0].isdecimal())
 
@@ -98,7 +129,8 @@ def _is_free(folder: Path) -> bool:
     try:
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False  # somebody else is removing it
+        # Another process is removing it; or its arbiter was killed before there was a lock.
+        return folder.name.startswith(_NEW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from concurrency.server import debugging, reporting
+from concurrency.server import debugging, folder, reporting
 from concurrency.server.preparing import finish, prepare
 from concurrency.server.service import Service
 from concurrency.server.wrapping import wrap
@@ -131,3 +131,4 @@ def worker_exit(server: Any, worker: Any) -> None:
     """
     if hasattr(worker, "drain"):
         finish(worker)
+    folder.leave()

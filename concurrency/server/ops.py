@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from concurrency.server import folder
 from concurrency.server.board import FAILED, Board
 from concurrency.server.health import Finding, Health
 from concurrency.server.options import ServeOptions
@@ -74,6 +75,7 @@ class _Process:
         }
         options = ServeOptions(**values)
         board = Board(Path(plan["board"]))
+        self._folder = board.path.parent
         self._is_successor, self._announces = plan["successor"], plan["announce"]
         self._channel = channel
         self._listener = listener
@@ -98,6 +100,7 @@ class _Process:
         self._listener.close()
         self._health.close()
         self._watch.end()
+        folder.remove_left(self._folder)
 
     def _loaded(self, good: bool) -> None:
         """Take over from a predecessor, if there is one and the application is good."""

@@ -331,6 +331,30 @@ def test_it_ends_with_a_killed_arbiter(start):
     assert not list(server.folder.glob("concurrency-*/*-*")), "nothing is left of the service"
 
 
+def test_a_killed_arbiter_leaves_nothing_behind(start):
+    """Its workers and its ops process end, and the last of them removes the service's folder."""
+    server = start("--workers", "2").is_ready()
+    server.process.kill()
+    until(lambda: not list(server.folder.glob("concurrency-*/*-*")), "its folder is removed")
+
+
+def test_a_start_removes_what_killed_services_left(start):
+    """Those of which no process could do it, also one that was killed before it was complete."""
+    server = start().is_ready()
+    (left,) = server.folder.glob("concurrency-*/*-*")
+    os.killpg(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    incomplete, new = left.with_name(".new-incomplete"), left.with_name(".new-new")
+    incomplete.mkdir()
+    os.utime(incomplete, (0, 0))
+    new.mkdir()
+    server.start()
+    server.is_ready()
+    assert not left.exists()
+    assert not incomplete.exists()
+    assert new.exists(), "it may be about to get its lock"
+
+
 def test_a_draining_service_is_alive_and_not_ready(start):
     """After SIGTERM the ops port says that it drains, until the last request has ended."""
     server = start().is_ready()
