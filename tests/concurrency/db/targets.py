@@ -191,7 +191,10 @@ class MariaDBObserver(Observer):
         return int(self.ask("SHOW GLOBAL STATUS LIKE 'Com_kill'")[0][1])
 
     def running(self, text: str = "") -> int:
-        """Return how many statements that contain a text are executed."""
+        """Return how many statements that contain a text are executed.
+
+        A session is said to execute one for a moment longer than its client waits for it.
+        """
         return self._count(f"command = 'Query' AND info LIKE '%%{text}%%'")
 
     def in_transaction(self) -> int:

