@@ -8,6 +8,7 @@ process that is not patched it does nothing that Django would not do.
 
 from __future__ import annotations
 
+import _thread
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from concurrency import context
 from concurrency.db import fanout
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.cursors import WatchedStatements
+from concurrency.db.overriding import SET_UP, overrides
 from concurrency.db.pool import Pool
 from concurrency.db.pooling import HasPool
 from concurrency.db.transactions import InterruptedTransactions
@@ -51,6 +53,11 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         self._linked_to: weakref.ref[Any] | None = None
         self._kept = 0
         self._setting_up = False
+        # Whether the connection has gone and close(), which may be overridden, was not called.
+        self._has_left = False
+        kind: Any = type(self)
+        self._sets_up_itself = overrides(kind, *SET_UP)
+        self._checks_itself = overrides(kind, "is_usable")
 
     # Connecting
 
@@ -61,6 +68,9 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             return
         if before_connect is not None:
             before_connect(self)
+        if self._has_left:
+            self._has_left = False
+            self.close()
         if context.waiting or context.others_started:
             fanout.check(self)
         if self.in_atomic_block or self.needs_rollback or self.closed_in_transaction:
@@ -77,7 +87,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             self._leased_from.give_back(lease, fit=False)
         pool, home = self._pool(), self._home
         owner = home if home() is getcurrent() else self._owner()
-        is_known = pool is self._leased_from
+        is_known = pool is self._leased_from and not self._sets_up_itself
         if not is_known:
             self.check_settings()
         self._lease = lease = pool.lease(self._me, owner)
@@ -88,6 +98,9 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             pooled = lease.connection
             assert pooled is not None  # noqa: S101 - a lease that was granted has one
             self.connection = pooled.raw
+            if self._checks_itself and self._is_refused(pooled):
+                self.obtain()
+                return
             if is_known and pooled.configured and not self._kept and self.is_session_ready():
                 self.autocommit = self.settings_dict["AUTOCOMMIT"]
             else:
@@ -100,21 +113,26 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             self._leased_from = None
             raise
 
+    def _is_refused(self, pooled: PooledConnection) -> bool:
+        """Return whether a backend's own ``is_usable()`` refuses a connection that was in use."""
+        was_used = pooled.configured and self.settings_dict["CONN_HEALTH_CHECKS"]
+        return was_used and not self.is_usable()
+
     def _set_up(self, pool: Pool, pooled: PooledConnection) -> None:
         """Prepare wrapper and session for use by Django, as far as they are not."""
         if self._kept or pool.options.reset == "always":
             pooled.tainted = True
         self.adopt(pool.template)
         autocommit = self.settings_dict["AUTOCOMMIT"]
-        if self.session_autocommit() == autocommit:
-            self.autocommit = autocommit
-        else:
-            self.set_autocommit(autocommit)
-        if pooled.configured:
-            self.refresh_session()
-            return
         self._setting_up = True
         try:
+            if self.session_autocommit() == autocommit and not self._sets_up_itself:
+                self.autocommit = autocommit
+            else:
+                self.set_autocommit(autocommit)
+            if pooled.configured and not self._sets_up_itself:
+                self.refresh_session()
+                return
             self.init_connection_state()
         finally:
             self._setting_up = False
@@ -188,11 +206,25 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         lease = self._lease
         if lease is not None:
             self._lease = self.connection = None
+            self._has_left = True
             self._leased_from.give_back(lease)
+
+    def _leave(self) -> None:
+        """Give the lease back as Django closes a connection: by ``close()``.
+
+        A backend that remembers something of its connection overrides that. Where it must not
+        be called, as in the hub, ``connect()`` does it before the next lease.
+        """
+        try:
+            if self.allow_thread_sharing or self._thread_ident == _thread.get_ident():
+                self.close()
+        finally:
+            self._release()
 
     def forsake(self) -> None:
         """Forget the lease; called in a child process, to whose parent it belongs."""
         self._lease = self.connection = None
+        self._has_left = True
         self._forget_transaction()
 
     def _close(self) -> None:
@@ -200,13 +232,14 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             super()._close()
         else:
             self._release()
+            self._has_left = False
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Give the lease back: called by Django when a request starts and ends."""
         if self._lease is None and not self._uses_pool:
             super().close_if_unusable_or_obsolete()
-        elif not self.in_atomic_block:
-            self._release()
+        elif self._lease is not None and not self.in_atomic_block:
+            self._leave()
 
     def close_if_health_check_failed(self) -> None:
         """Do nothing for a lease: the pool has looked at the connection."""
@@ -216,7 +249,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
     def end(self) -> None:
         """Give back whatever is held; for a greenlet or thread whose work has ended."""
         if self._lease is not None:
-            self._release()
+            self._leave()
             self._forget_transaction()
 
     def lend(self) -> None:
@@ -224,7 +257,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         if self._lease is None:
             return
         if self._is_lendable():
-            self._release()
+            self._leave()
         else:
             self._leased_from.look_for_starvation()
 

@@ -165,6 +165,7 @@ class Borrower(_Sharer):
         if turn is not None:
             self.sharing.abandon(turn)
         self.connection = None
+        self._has_left = True
         restore_class(self)
 
     def _close(self) -> None:

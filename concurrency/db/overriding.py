@@ -1,0 +1,21 @@
+"""Which of Django's methods a backend of somebody else overrides.
+
+Django's own need not be called for a session that they have set up before; nobody knows
+what another one does there, so it is called whenever Django would call it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+_KNOWN = ("django.", "concurrency.")
+
+#: Called by ``connect()`` after a connection was made.
+SET_UP = ("check_settings", "set_autocommit", "_set_autocommit", "init_connection_state")
+
+
+@cache
+def overrides(kind: type, *names: str) -> bool:
+    """Return whether a class outside of Django and this package defines one of the methods."""
+    others = [base for base in kind.__mro__ if not f"{base.__module__}.".startswith(_KNOWN)]
+    return any(name in vars(base) for base in others for name in names)
