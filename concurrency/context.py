@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 from gevent import getcurrent
 
+from concurrency import _places
+
 Hook = Callable[[], None]
 
 #: What is being worked on, for people to read: the request, or the name of a job.
@@ -27,6 +29,9 @@ activity: ContextVar[str | None] = ContextVar("concurrency.activity", default=No
 
 #: Called in a greenlet that is about to wait for others. Must not block.
 before_wait: list[Hook] = []
+
+#: Called in a thread that has done a piece of work and waits for the next. Must not block.
+at_rest: list[Hook] = []
 
 #: Called in a greenlet that is about to execute a statement of SQL. Must not block.
 at_statement: list[Hook] = []
@@ -95,10 +100,17 @@ def waiting_for(children: Callable[[], Iterable[Any]]) -> Iterator[None]:
 
 
 class Inherited(NamedTuple):
-    """What a parent hands to its children; one may serve many of them."""
+    """What a parent hands to its children; one may serve many of them.
+
+    Attributes:
+        variables: its context variables.
+        settings: what Django keeps elsewhere, and how to activate it.
+        place: where it starts them.
+    """
 
     variables: Context
     settings: tuple[tuple[Callable[[Any], None], Any], ...]
+    place: _places.Place | None = None
 
     def apply(self) -> None:
         """Activate language, time zone, urlconf and script prefix in this greenlet.
@@ -114,7 +126,7 @@ def capture() -> Inherited:
     """Return what a child that is started now has to inherit."""
     variables = copy_context()
     variables.run(ancestry.set, Ancestry(weakref.ref(getcurrent()), _living(ancestor())))
-    return Inherited(variables, tuple(_django_settings()))
+    return Inherited(variables, tuple(_django_settings()), _places.caller())
 
 
 def _living(nearest: Ancestry | None) -> Ancestry | None:

@@ -33,6 +33,7 @@ LAYERS = (
         "_lateness",
         "_loops",
         "_mysqldb",
+        "_places",
         "_switches",
         "_text",
         "errors",

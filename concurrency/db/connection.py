@@ -7,10 +7,10 @@ import time
 import weakref
 from typing import Any, Protocol
 
-import gevent
-
 from concurrency.context import activity
 from concurrency.db.errors import Holder
+from concurrency.db.handles import Cursors
+from concurrency.tasks.names import name_of
 
 
 class Holding(Protocol):
@@ -22,6 +22,12 @@ class Holding(Protocol):
     def is_shared(self) -> bool:
         """Return whether others use the connection, so that its owner may end first."""
 
+    def bound_by(self) -> str | None:
+        """Return why the lease must not be taken from an idle greenlet, None if it may."""
+
+    def reclaim(self) -> bool:
+        """Give the lease back for a greenlet that is idle, if nothing depends on it."""
+
 
 class PooledConnection:
     """One connection to the server, in the hands of a pool.
@@ -32,6 +38,8 @@ class PooledConnection:
         expires: when it has lived long enough, on the monotonic clock.
         idle_since: when it was last given back, on the monotonic clock.
         configured: whether the session has been set up for use by Django.
+        references: how many there are to ``raw`` while a wrapper has it and user code
+            does not; see ``handles``.
         tainted: whether a holder may have changed the session.
         cursors: those that the holder has opened on the server.
         attributes: what the driver keeps on its side of the session; a holder who
@@ -46,6 +54,7 @@ class PooledConnection:
         "generation",
         "idle_since",
         "raw",
+        "references",
         "tainted",
     )
 
@@ -58,6 +67,7 @@ class PooledConnection:
         self.expires = now + lifetime * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
         self.idle_since = now
         self.configured = False
+        self.references = 0
         self.tainted = False
         # Not weak: one that was thrown away is still open on the server.
         self.cursors: list[Any] = []
@@ -78,7 +88,9 @@ class Lease:
         "_owner",
         "_place",
         "connection",
+        "cursors",
         "holder",
+        "idle_since",
         "since",
         "sql",
         "was_reported",
@@ -95,6 +107,10 @@ class Lease:
         self.connection: PooledConnection | None = None
         #: When it was granted, on the monotonic clock.
         self.since = 0.0
+        #: When it was first seen idle since its last statement; 0.0 if it was not.
+        self.idle_since = 0.0
+        #: The cursors of Django that were made on it.
+        self.cursors = Cursors()
         #: The last statement, without its parameters.
         self.sql: str | None = None
         #: Whether it has been logged that this lease is old.
@@ -113,9 +129,12 @@ class Lease:
 
     def describe(self) -> Holder:
         """Return who holds the lease, for people to read."""
+        now, holder = time.monotonic(), self.holder()
         return Holder(
             greenlet=name_of(self._owner()),
-            seconds=time.monotonic() - self.since,
+            seconds=now - self.since,
+            idle=now - self.idle_since if self.idle_since else 0.0,
+            kept=holder.bound_by() if self.idle_since and holder is not None else None,
             activity=self._activity,
             sql=self.sql,
             place=self._place,
@@ -123,12 +142,3 @@ class Lease:
 
     def __repr__(self) -> str:
         return f"<Lease of {self.describe()}>"
-
-
-def name_of(greenlet: Any) -> str:
-    """Return how to call a greenlet in a message."""
-    if greenlet is None:
-        return "a greenlet that is gone"
-    if isinstance(greenlet, gevent.Greenlet):
-        return repr(greenlet)
-    return f"greenlet {id(greenlet):#x}"

@@ -60,7 +60,11 @@ class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
         return self._watch(super().make_debug_cursor(cursor))
 
     def _watch(self, cursor: Any) -> Any:
-        return watch(cursor) if self._uses_pool else cursor
+        if not self._uses_pool:
+            return cursor
+        if self._lease is not None:
+            self._lease.cursors.remember(cursor)
+        return watch(cursor)
 
     def before_statement(self, sql: Any) -> None:
         """Take note of a statement that is about to run.
@@ -76,6 +80,7 @@ class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
             return
         text = sql if isinstance(sql, str) else self.text_of(sql)
         lease.sql = text
+        lease.idle_since = 0.0
         if not (self._setting_up or pooled.tainted) and self.changes_session(text):
             pooled.tainted = True
 

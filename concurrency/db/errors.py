@@ -17,8 +17,10 @@ class Holder:
     """Who holds a connection of a pool, and since when.
 
     Attributes:
-        greenlet: the greenlet, as its ``repr``.
+        greenlet: what the greenlet runs, and where it was spawned.
         seconds: for how long it has held the connection.
+        idle: for how many seconds it has executed nothing, 0.0 if it has just now.
+        kept: why it keeps a connection although it is idle, None if it does not have to.
         activity: the request or the job that it works on, if that is known.
         sql: its last statement, without the parameters.
         place: where the connection was taken, if ``TRACK_LEASES`` is on.
@@ -26,12 +28,18 @@ class Holder:
 
     greenlet: str
     seconds: float
+    idle: float = 0.0
+    kept: str | None = None
     activity: str | None = None
     sql: str | None = None
     place: str | None = None
 
     def __str__(self) -> str:
         facts = [f"{self.activity or self.greenlet} for {self.seconds:.1f} s"]
+        if self.kept:
+            facts.append(f"which keeps it while idle because {self.kept}")
+        elif self.idle:
+            facts.append(f"idle for {self.idle:.1f} s")
         if self.sql:
             facts.append(f"last statement {' '.join(self.sql.split())[:200]!r}")
         if self.place:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 import weakref
-from pathlib import PurePath
-from types import FrameType
 from typing import Any
 
 from gevent import getcurrent
 
-from concurrency import context
+from concurrency import _places, context
 from concurrency.conf import conf
 from concurrency.db.errors import FanOutInAtomicBlock
-
-# Frames of these packages are not where a user did something.
-_PACKAGES = ("concurrency.", "django.", "gevent.")
 
 _wrappers: weakref.WeakKeyDictionary[Any, dict[str, weakref.ref[Any]]]
 _wrappers = weakref.WeakKeyDictionary()
@@ -63,7 +57,7 @@ def _report(alias: str) -> None:
     policy = conf.FAN_OUT_IN_ATOMIC
     if policy == "raise":
         raise error
-    frame = user_frame()
+    frame = _places.user_frame()
     if policy == "warn" and frame is not None:
         warnings.warn_explicit(
             str(error),
@@ -73,21 +67,3 @@ def _report(alias: str) -> None:
             # The module's own registry is what makes a warning appear once for a place.
             registry=frame.f_globals.setdefault("__warningregistry__", {}),
         )
-
-
-def user_frame() -> FrameType | None:
-    """Return the innermost frame that is not of a library below the user's code."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if not f"{frame.f_globals.get('__name__', '')}.".startswith(_PACKAGES):
-            return frame
-        frame = frame.f_back
-    return None
-
-
-def user_place() -> str | None:
-    """Return file and line of the user's code that is running, for people to read."""
-    frame = user_frame()
-    if frame is None:
-        return None
-    return f"{PurePath(frame.f_code.co_filename).name}:{frame.f_lineno} in {frame.f_code.co_name}"

@@ -30,7 +30,8 @@ class PoolOptions:
         max_idle: seconds after which an unused connection beyond ``min_size`` is
             closed.
         lend_while_waiting: whether a greenlet that waits for its children gives
-            its idle connection back meanwhile.
+            its idle connection back meanwhile, and one that is idle has it taken back
+            when others wait.
         reset: "auto" resets a session before the next holder gets it when a
             statement of the last one has changed it; "always" does so each time,
             for what database functions do unseen.

@@ -12,12 +12,12 @@ import time
 import weakref
 from typing import Any, TypeVar
 
+from concurrency._places import user_place
 from concurrency.conf import conf
 from concurrency.db import cleaning, home
 from concurrency.db.connection import Holding, Lease, PooledConnection
 from concurrency.db.driver import Driver
 from concurrency.db.errors import PoolStarvation, PoolTimeout
-from concurrency.db.fanout import user_place
 from concurrency.db.opening import Template, is_of_server, open_connection
 from concurrency.db.options import PoolOptions
 from concurrency.db.queueing import QueueFull, Waiter
@@ -31,6 +31,9 @@ logger = logging.getLogger("concurrency.db")
 # Whoever begins to wait makes somebody look for what stands still, but only one of those
 # who begin within so many seconds: in a busy pool they are many.
 _PAUSE = 0.02
+
+# And again within so many seconds, as one who holds a connection may turn out to be idle.
+_LOOK = 0.25
 
 E = TypeVar("E", bound=PoolTimeout)
 
@@ -55,7 +58,9 @@ class Pool:
         self.fingerprint = template.fingerprint()
         self._driver = driver
         self._slots = Slots(options)
-        self._reaper = Reaper(alias, self._slots, self.give_back, self._close)
+        self._reaper = Reaper(
+            alias, self._slots, self.give_back, self._close, lambda each: driver.is_clean(each.raw)
+        )
         self._looked = 0.0
 
     def statistics(self) -> PoolStatistics:
@@ -118,9 +123,9 @@ class Pool:
                 self._slots.leave(waiter)
                 raise self._timeout(now - started)
             # One of those who wait looks for all of them: there may be thousands.
-            pause = _PAUSE if self._looked < started else INTERVAL
+            pause = _PAUSE if self._looked < started else _LOOK
             if now >= self._looked + pause:
-                self._looked, pause = now, INTERVAL
+                self._looked, pause = now, _LOOK
                 self.reap()
                 self.look_for_starvation()
             self._open_what_is_wanted()

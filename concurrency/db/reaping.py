@@ -1,7 +1,9 @@
-"""Taking back what dead greenlets hold, and closing what is idle for too long.
+"""Taking back what dead and idle greenlets hold, and closing what is idle for too long.
 
 A greenlet without a link to its death (the main one, a bare one, a callback of the
-hub) cannot give back what it holds when it ends. It is noticed from time to time.
+hub) cannot give back what it holds when it ends. It is noticed from time to time. One
+that lives for long, as a thread, may hold a connection that it does not use: that is
+taken back when others wait.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ logger = logging.getLogger("concurrency.db")
 #: A dead owner without a link to its death is noticed within this many seconds.
 INTERVAL = 1.0
 
+#: Seconds without a statement after which a greenlet counts as idle.
+IDLE = 1.0
+
 
 class Reaper:
     """Looks after the leases and the idle connections of one pool.
@@ -31,6 +36,7 @@ class Reaper:
         slots: what it looks at.
         give_back: ends a lease.
         close: closes a connection that is in no slot's use any more.
+        is_at_rest: tells whether nothing goes on on a connection.
     """
 
     def __init__(
@@ -39,25 +45,44 @@ class Reaper:
         slots: Slots,
         give_back: Callable[[Lease], None],
         close: Callable[[PooledConnection], None],
+        is_at_rest: Callable[[PooledConnection], bool],
     ) -> None:
         self._alias = alias
         self._slots = slots
         self._give_back = give_back
         self._close = close
+        self._is_at_rest = is_at_rest
         self._timer: Any = None
         self._is_watching = False
 
     def reap(self) -> None:
         """Do it once. Never waits, so that it may run in the hub."""
-        for lease in self._slots.leases():
+        leases = self._slots.leases()
+        for lease in leases:
             if lease.is_orphan():
                 if logger.isEnabledFor(logging.DEBUG):
                     outside_hub(self._log_orphan, lease)
                 self._give_back(lease)
             elif not lease.was_reported:
                 self._report_if_old(lease)
+        self._reclaim(leases)
         for connection in self._slots.shrink():
             home.spawn(self._close, connection)
+
+    def _reclaim(self, leases: list[Lease]) -> None:
+        """Note which greenlets are idle, and take from as many as are waited for."""
+        now = time.monotonic()
+        wanted = self._slots.waiting()
+        for lease in leases:
+            if lease.connection is None or not self._is_at_rest(lease.connection):
+                lease.idle_since = 0.0
+            elif not lease.idle_since:
+                lease.idle_since = now
+            elif wanted > 0 and now - lease.idle_since >= IDLE:
+                holder = lease.holder()
+                if holder is not None and holder.reclaim():
+                    logger.debug("pool %r: taken back from an idle greenlet", self._alias)
+                    wanted -= 1
 
     def _report_if_old(self, lease: Lease) -> None:
         limit = conf.LEASE_WARNING

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from concurrency import context
+from concurrency._lateness import is_patched
 from concurrency.db.connection import Lease
 from concurrency.db.pool import Pool
 from concurrency.db.statistics import PoolStatistics
+from concurrency.tasks import executors
 
 if TYPE_CHECKING:
     from concurrency.db.wrapper import PooledDatabaseWrapper
@@ -102,6 +104,11 @@ def _lend_all() -> None:
         wrapper.lend()
 
 
+def _rest_all() -> None:
+    for wrapper in _pooled_wrappers():
+        wrapper.rest()
+
+
 def _end_all() -> None:
     for wrapper in _pooled_wrappers():
         wrapper.end()
@@ -128,5 +135,8 @@ def _is_in_memory(wrapper: Any) -> bool:
 
 
 context.before_wait.append(_lend_all)
+context.at_rest.append(_rest_all)
 context.at_end.append(_end_all)
 os.register_at_fork(after_in_child=_after_fork)
+if is_patched():
+    executors.install()

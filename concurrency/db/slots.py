@@ -271,6 +271,10 @@ class Slots:
         """Return whether a greenlet is in the queue."""
         return self._waiters.has(greenlet)
 
+    def waiting(self) -> int:
+        """Return how many are in the queue."""
+        return len(self._waiters)
+
     def is_quiet(self) -> bool:
         """Return whether there is nothing to look after."""
         return not (self._leases or self._idle)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from concurrency import context
-from concurrency.db.connection import Lease, name_of
+from concurrency.db.connection import Lease
+from concurrency.tasks.names import name_of
 
 
 def find_circle(

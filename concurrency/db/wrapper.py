@@ -17,15 +17,18 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.signals import connection_created
 from gevent import Greenlet, getcurrent
+from gevent.monkey import get_original
 
 from concurrency import context
-from concurrency.db import fanout
+from concurrency.db import fanout, handles
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.cursors import WatchedStatements
 from concurrency.db.overriding import SET_UP, overrides
 from concurrency.db.pool import Pool
 from concurrency.db.pooling import HasPool
 from concurrency.db.transactions import InterruptedTransactions
+
+_get_ident = get_original("_thread", "get_ident")
 
 #: Called with a wrapper that is about to take a lease, and may change its class: in
 #: the transaction of a test greenlets share one connection, see ``concurrency.testing``.
@@ -51,6 +54,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         self._me: weakref.ref[Any] = weakref.ref(self)
         self._home = weakref.ref(getcurrent())
         self._linked_to: weakref.ref[Any] | None = None
+        self._thread = 0
         self._kept = 0
         self._setting_up = False
         # Whether the connection has gone and close(), which may be overridden, was not called.
@@ -138,6 +142,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             self._setting_up = False
         pooled.configured = True
         pooled.attributes = self.driver.attributes(pooled.raw)
+        pooled.references = handles.count(pooled.raw)
 
     def _tell_receivers(self, pooled: PooledConnection) -> None:
         """Send ``connection_created``: for each lease, as what receivers set may differ."""
@@ -191,6 +196,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         if isinstance(greenlet, Greenlet):
             greenlet.rawlink(self._owner_ended)
         self._linked_to = owner
+        self._thread = _get_ident()
         fanout.remember(self)
 
     def _owner_ended(self, greenlet: Any) -> None:
@@ -261,19 +267,66 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         else:
             self._leased_from.look_for_starvation()
 
+    def rest(self) -> None:
+        """Give the lease back when a piece of work has ended, if nothing depends on it."""
+        if self._lease is not None and self._bond() is None:
+            self._release()
+
     def _is_lendable(self) -> bool:
+        pool = self._leased_from
+        return pool is not None and pool.options.lend_while_waiting and self._bond() is None
+
+    def _bond(self) -> str | None:
+        """Return why the connection belongs to this greenlet alone, None if it does not."""
+        pooled = self._pooled
+        if self._kept or pooled is None:
+            return "keep_lease() says so"
+        if self.in_atomic_block:
+            return "it is inside atomic"
+        if not self.autocommit:
+            return "autocommit is off"
+        if pooled.tainted:
+            return "its session was changed, as by SET or a temporary table"
+        if self.allow_thread_sharing:
+            return "other threads share it"
+        if pooled.has_open_cursors():
+            return "a cursor on the server is open"
+        return None if self.driver.is_clean(pooled.raw) else "a statement or transaction goes on"
+
+    # Taken back from an idle greenlet
+
+    def bound_by(self) -> str | None:
+        """Return why the lease must not be taken from an idle greenlet, None if it may.
+
+        Never waits. Called by the pool, from other greenlets and threads.
+        """
         pool, pooled = self._leased_from, self._pooled
-        if pool is None or pooled is None or not pool.options.lend_while_waiting:
+        if pool is None or pooled is None or self._setting_up:
+            return "it is being set up"
+        if not pool.options.lend_while_waiting:
+            return "lend_while_waiting is False"
+        if self._thread != _get_ident():
+            return "it belongs to another native thread"
+        return self._bond() or self._handle_of_user(pooled)
+
+    def _handle_of_user(self, pooled: PooledConnection) -> str | None:
+        """Return what user code has in its hands that would execute on this connection."""
+        lease = self._lease
+        assert lease is not None  # noqa: S101 - it has the connection
+        raw, expected = pooled.raw, pooled.references
+        if handles.count(raw) <= expected + 1:
+            return None
+        closed = lease.cursors.references_of_closed(raw)
+        if handles.count(raw) <= expected + 1 + closed:
+            return None
+        return "a cursor, or the driver's connection, is still referred to"
+
+    def reclaim(self) -> bool:
+        """Give the lease back for a greenlet that is idle; it takes another when it goes on."""
+        if self.bound_by() is not None:
             return False
-        bound = (
-            self._kept
-            or self.in_atomic_block
-            or not self.autocommit
-            or pooled.tainted
-            or self.allow_thread_sharing
-            or pooled.has_open_cursors()
-        )
-        return not bound and self.driver.is_clean(pooled.raw)
+        self._release()
+        return True
 
     def hides_from_children(self) -> bool:
         """Return whether children do not see what this greenlet has written."""

@@ -30,7 +30,6 @@ class Task(Generic[T_co]):
     __slots__ = (
         "_args",
         "_ended",
-        "_fn",
         "_group",
         "_inherited",
         "_kwargs",
@@ -38,6 +37,7 @@ class Task(Generic[T_co]):
         "_value",
         "cancelled",
         "error",
+        "fn",
         "greenlet",
     )
 
@@ -50,7 +50,8 @@ class Task(Generic[T_co]):
         inherited: context.Inherited,
     ) -> None:
         self._group = group
-        self._fn = fn
+        #: What it calls.
+        self.fn = fn
         self._args = args
         self._kwargs = kwargs
         self._inherited: context.Inherited | None = inherited
@@ -125,7 +126,7 @@ class Task(Generic[T_co]):
     def _run(self, inherited: context.Inherited) -> None:
         try:
             inherited.apply()
-            self._value = self._fn(*self._args, **self._kwargs)
+            self._value = self.fn(*self._args, **self._kwargs)
         except gevent.GreenletExit:
             self.cancelled = True
         except BaseException as error:  # noqa: BLE001 - the group raises it
@@ -158,7 +159,7 @@ class Task(Generic[T_co]):
             self._ended.wait()
 
     def __repr__(self) -> str:
-        name = getattr(self._fn, "__qualname__", None) or repr(self._fn)
+        name = getattr(self.fn, "__qualname__", None) or repr(self.fn)
         state = ("queued", "running", "running", "done")[self._state]
         if self._state == _DONE and self.cancelled:
             state = "cancelled"

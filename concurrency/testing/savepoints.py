@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 from django.db import OperationalError
 
-from concurrency.db.connection import name_of
+from concurrency.tasks.names import name_of
 from concurrency.testing.turns import Turn, Turns
 
 logger = logging.getLogger("concurrency.testing")

@@ -179,6 +179,9 @@ class Borrower(_Sharer):
     def lend(self) -> None:
         """Do nothing: between its turns nothing is held."""
 
+    def rest(self) -> None:
+        """Do nothing, for the same reason."""
+
     def is_usable(self) -> bool:
         """Return whether the test's transaction goes on."""
         return self.sharing.is_current()

@@ -18,6 +18,7 @@ from concurrency import deadline, map_each
 from concurrency.db import pool_statistics, registry
 from concurrency.db.connection import PooledConnection
 from concurrency.errors import DeadlineExceeded, PoolTimeout
+from concurrency.tasks.names import name_of
 from tests.concurrency.db.conftest import query, statistics, until
 from tests.concurrency.db.targets import Target
 
@@ -88,7 +89,8 @@ def test_a_wait_ends_with_an_error_that_says_everything(pool):
     assert isinstance(error, PoolTimeout)
     assert (error.alias, error.max_size, error.waiting) == ("default", 2, 0)
     assert 0.3 <= error.seconds < 5
-    assert {repr(greenlet) for greenlet in holders} == {h.greenlet for h in error.holders}
+    assert [name_of(greenlet) for greenlet in holders] == [h.greenlet for h in error.holders]
+    assert all('"body", spawned at test_pool.py:' in h.greenlet for h in error.holders)
     assert "pool 'default': no connection after 0." in str(error)
     assert "2 of 2 in use" in str(error)
     assert statistics().timeouts == 1

@@ -1,0 +1,78 @@
+"""Places in the user's code, for people to read: file and line, without the libraries.
+
+A place is taken as a code object and a line, which costs next to nothing, and becomes text
+only when somebody reads it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from types import CodeType, FrameType
+from typing import Any, TypeAlias
+
+Place: TypeAlias = tuple[CodeType, int]
+
+_OURS = f"{Path(__file__).parent}/"
+
+# Parts of the paths of code that the user has installed and not written.
+_LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python", "/gevent/")
+
+# Frames of these packages are not where a user did something.
+_PACKAGES = ("concurrency.", "django.", "gevent.")
+
+
+def caller() -> Place | None:
+    """Return where this package was called from."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(_OURS):
+            return code, frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def user_frame() -> FrameType | None:
+    """Return the innermost frame that is not of a library below the user's code."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not f"{frame.f_globals.get('__name__', '')}.".startswith(_PACKAGES):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def user_place() -> str | None:
+    """Return file, line and function of the user's code that is running."""
+    frame = user_frame()
+    return None if frame is None else f"{line_of(frame)} in {frame.f_code.co_name}"
+
+
+def is_library(code: CodeType) -> bool:
+    """Return whether code is not the user's own."""
+    path = code.co_filename
+    return path.startswith((_OURS, "<frozen")) or any(part in path for part in _LIBRARIES)
+
+
+def outwards(frame: Any) -> Iterator[Any]:
+    """Yield a frame and those that called it, the innermost first.
+
+    Args:
+        frame: of Python, or one of those that gevent keeps of a spawning greenlet.
+    """
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def line_of(frame: Any) -> str:
+    """Return file and line of a frame."""
+    return text_of((frame.f_code, frame.f_lineno))
+
+
+def text_of(place: Place) -> str:
+    """Return file and line of a place."""
+    code, line = place
+    return f"{PurePath(code.co_filename).name}:{line}"
