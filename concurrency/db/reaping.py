@@ -81,7 +81,6 @@ class Reaper:
             elif wanted > 0 and now - lease.idle_since >= IDLE:
                 holder = lease.holder()
                 if holder is not None and holder.reclaim():
-                    logger.debug("pool %r: taken back from an idle greenlet", self._alias)
                     wanted -= 1
 
     def _report_if_old(self, lease: Lease) -> None:

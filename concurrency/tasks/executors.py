@@ -36,4 +36,4 @@ def submit(self: Any, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Fut
 def install() -> None:
     """Have it so for every executor of threads from now on."""
     if ThreadPoolExecutor.submit is not submit:
-        ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
+        ThreadPoolExecutor.submit = submit  # type: ignore[assignment,method-assign]
