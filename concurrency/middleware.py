@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.request import HttpHeaders
 
 from concurrency.aio import is_installed, iterate
@@ -105,6 +107,7 @@ class ConcurrencyMiddleware:
                 watch.calling(limit.expire),
             ):
                 request.concurrency_limit = limit
+                _reschedule_when_taken(request, limit, asked)
                 response = self._get_response(request)
         except DeadlineExceeded as error:
             return _gone() if watch.has_gone else _timed_out(error)
@@ -126,14 +129,34 @@ class ConcurrencyMiddleware:
         """Take what the view itself has decided."""
         seconds = getattr(view, _DEADLINE, NotImplemented)
         if seconds is not NotImplemented:
-            request.concurrency_limit.reschedule(_nearer(_asked_for(request), seconds))
+            limit, nearer = request.concurrency_limit, _nearer(_asked_for(request), seconds)
+            limit.reschedule(nearer)
+            _reschedule_when_taken(request, limit, nearer)
         wanted = getattr(view, _CANCEL, None)
         if wanted is not None:
             request.concurrency_watch.enable(wanted)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer 504 when a view lets a ``DeadlineExceeded`` of its own pass."""
+        """Answer 504 to a ``DeadlineExceeded`` that a view lets pass, 400 to half a body."""
+        if isinstance(error, UnreadablePostError):
+            return _plain(400, f"The body of the request cannot be read: {error}.")
         return _timed_out(error) if isinstance(error, DeadlineExceeded) else None
+
+
+def _reschedule_when_taken(request: HttpRequest, limit: deadline, seconds: float) -> None:
+    """Have another limit from when the application takes the connection over.
+
+    It has left HTTP then, as for a WebSocket.
+    """
+    on_take = getattr(request.META.get("gunicorn.socket"), "on_take", None)
+    if on_take is not None:
+        # No reference to the request, which would be garbage that only `gc` finds.
+        on_take(partial(_reschedule, limit, seconds))
+
+
+def _reschedule(limit: deadline, seconds: float) -> None:
+    with suppress(RuntimeError):  # its block has been left
+        limit.reschedule(seconds)
 
 
 def _lending(chunks: Iterable[bytes]) -> Iterator[bytes]:

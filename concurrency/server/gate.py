@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +19,9 @@ from gevent import getcurrent
 from gevent.hub import Waiter, get_hub
 
 from concurrency._hub import outside_hub
+from concurrency.context import at_end, run_hooks
 from concurrency.observe.ids import REQUEST_ID, request_id
+from concurrency.server.answers import ending, is_complete
 from concurrency.server.drain import Drain
 from concurrency.server.overload import Overload
 
@@ -105,12 +107,21 @@ class Gate:
         self._running[greenlet] = InFlight(
             environ["REQUEST_METHOD"], environ["PATH_INFO"], time.monotonic()
         )
+        leave = partial(self._leave, greenlet)
+        when_taken = getattr(environ.get("gunicorn.socket"), "on_take", None)
+        if when_taken is not None:
+            when_taken(leave)  # it is no request any more
         try:
             chunks = self._application(environ, start)
         except BaseException:
-            self._leave(greenlet)
+            leave()
             raise
-        return self._leaving(environ, chunks, greenlet)
+        if not is_complete(environ, chunks):
+            return ending(environ, chunks, leave)
+        # How long it takes to send is a matter of the client, for which nobody has to wait.
+        run_hooks(at_end)
+        leave()
+        return chunks
 
     def in_flight(self) -> dict[Any, InFlight]:
         """Return the requests that are being worked on, by their greenlets."""
@@ -232,49 +243,11 @@ class Gate:
 
     # Leaving
 
-    def _leaving(
-        self, environ: dict[str, Any], chunks: Iterable[bytes], greenlet: Any
-    ) -> Iterable[bytes]:
-        """Return the body of an answer, at whose end the request is no more in flight."""
-        body = _Body(chunks, getattr(chunks, "close", None), partial(self._leave, greenlet))
-        wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(chunks, wrapper):
-            # It has to stay what it is, so that the kernel can send the file.
-            chunks.close = body.close  # type: ignore[attr-defined]
-            return chunks
-        return body
-
     def _leave(self, greenlet: Any) -> None:
         if self._running.pop(greenlet, None) is not None:
             self._let_in -= 1
             if self._line:
                 self._schedule()
-
-
-class _Body:
-    """The body of an answer, and what happens when the server has done with it."""
-
-    __slots__ = ("_chunks", "_close", "_then")
-
-    def __init__(
-        self,
-        chunks: Iterable[bytes],
-        close: Callable[[], None] | None,
-        then: Callable[[], None],
-    ) -> None:
-        self._chunks = chunks
-        self._close = close
-        self._then = then
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._chunks)
-
-    def close(self) -> None:
-        try:
-            if self._close is not None:
-                self._close()
-        finally:
-            self._then()
 
 
 def _refuse(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

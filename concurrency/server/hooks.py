@@ -106,7 +106,8 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
     """Count a request that has ended, and note that its client may send the next."""
     if reporting.mine is not None:
         reporting.mine.ended(req, environ, resp)
-    drain, sock = getattr(worker, "drain", None), environ.get("gunicorn.socket")
+    # What is in the environment is a handle of it, for the application.
+    drain, sock = getattr(worker, "drain", None), getattr(req.unreader, "sock", None)
     if drain is not None and sock is not None:
         drain.is_idle(sock)
         if drain.begun is not None:

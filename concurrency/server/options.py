@@ -52,6 +52,9 @@ class ServeOptions:
     max_requests_jitter: int = _option(-1, "at most so many more, by chance; -1: a tenth")
     max_memory: int = _option(0, "MiB after which a worker is replaced; 0: never")
     max_body_size: int = _option(100 * 1024 * 1024, "bytes of a request's body; 0: no limit")
+    min_rate: int = _option(
+        500, "bytes per second that a client must send or take, averaged over 30 s; 0: any rate"
+    )
     forwarded_allow_ips: str = _option(
         "127.0.0.1,::1", "proxies whose X-Forwarded-* are believed, by commas; *: all"
     )

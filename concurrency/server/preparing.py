@@ -20,6 +20,7 @@ from concurrency.observe.greenlets import note_births
 from concurrency.observe.hub import Monitor
 from concurrency.server import folder, reporting
 from concurrency.server.drain import TO_CANCEL, Drain
+from concurrency.server.front import Front
 from concurrency.server.gate import Gate
 from concurrency.server.sources import current
 from concurrency.server.window import Window
@@ -34,7 +35,7 @@ _OBJECTS = 10_000
 
 
 def prepare(worker: Any) -> None:
-    """Put the gate before the application, and load what the first request would wait for.
+    """Put front and gate before the application, and load what the first request would wait for.
 
     Args:
         worker: gunicorn's, with its application loaded. Doing it twice does nothing.
@@ -46,12 +47,13 @@ def prepare(worker: Any) -> None:
     if drain is None:
         drain = worker.drain = Drain()
         _watch_for_sigterm(drain)
-    drain.delay = current().drain_delay
+    options = current()
+    drain.delay = options.drain_delay
     if reporting.mine is not None:
         drain.then = partial(reporting.mine.row.write, draining=True)
     shed_after = conf.SHED_AFTER or getattr(worker, "shed_after", None)
     worker.gate = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=shed_after)
-    worker.wsgi = worker.gate
+    worker.wsgi = Front(worker.gate, max_body_size=options.max_body_size, min_rate=options.min_rate)
     _collect_less_often()
     _let_be_watched(worker)
 

@@ -218,6 +218,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             )
             environ["wsgi.multithread"] = True
             self._count(response)
+            in_chunks = "HTTP_TRANSFER_ENCODING" in environ
             chunks = self.wsgi(environ, response.start_response)
             try:
                 self._write(chunks, environ, response)
@@ -225,7 +226,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
                 self.log.access(response, req, environ, datetime.now() - started)
                 if hasattr(chunks, "close"):
                     chunks.close()
-            if response.should_close() or not self._ends(req, environ):
+            if response.should_close() or (in_chunks and not self._ends(req)):
                 raise StopIteration
         except (StopIteration, OSError):
             raise
@@ -255,10 +256,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
                 response.write(chunk)
         response.close()
 
-    def _ends(self, req: Any, environ: dict[str, Any]) -> bool:
+    def _ends(self, req: Any) -> bool:
         """Return whether a body in chunks has an end; who knows where the next request begins?"""
-        if "HTTP_TRANSFER_ENCODING" not in environ:
-            return True
         req.unreader.head_until = time.monotonic() + self.head_limit
         try:
             while req.body.read(8192):

@@ -107,6 +107,25 @@ def child(request):
 def take(request):
     return HttpResponse(str(len(request.body)))
 
+def taken(request):
+    sock = request.META["gunicorn.socket"]
+    sock.sendall(b"yours\\n")
+    sock.sendall(b"got " + sock.recv(100))
+    return HttpResponse("this is not HTTP any more")
+
+def peer(request):
+    return HttpResponse(request.META["gunicorn.socket"].getpeername()[0])
+
+def form(request):
+    a, file = request.POST["a"], request.FILES["file"]
+    print("stored", flush=True)
+    return HttpResponse(f"a={a} file={file.size}")
+
+def lines(request):
+    found = list(request)
+    print("stored", flush=True)
+    return HttpResponse(str(len(found)))
+
 def stream(request, seconds):
     def chunks():
         yield "first"
@@ -141,6 +160,10 @@ urlpatterns = [
     path("child/", child),
     path("threshold/", threshold),
     path("take/", take),
+    path("form/", form),
+    path("taken/", taken),
+    path("peer/", peer),
+    path("lines/", lines),
     path("stream/<seconds>/", stream),
 ]
 """

@@ -7,6 +7,7 @@ import time
 
 import gevent
 import pytest
+from django.http import HttpResponse
 from gevent.event import Event
 
 from concurrency.server.drain import Drain
@@ -257,7 +258,7 @@ def test_a_request_that_fails_gives_its_place_back():
 
 
 def test_a_file_stays_a_file_for_the_server():
-    """It can be sent by the kernel, and gives its place back at its end."""
+    """It can be sent by the kernel, and keeps no place meanwhile."""
 
     class Wrapper:
         closed = False
@@ -269,7 +270,24 @@ def test_a_file_stays_a_file_for_the_server():
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.file_wrapper": Wrapper}
     body = asking.gate(environ, lambda *args: None)
     assert isinstance(body, Wrapper)
+    assert not asking.gate.in_flight()
+
+
+@pytest.mark.parametrize("answer", [[b"done"], HttpResponse(b"done")], ids=["list", "Django's"])
+def test_a_complete_answer_keeps_no_place_while_it_is_sent(answer):
+    """How long that takes is a matter of the client."""
+    asking = Asking(lambda environ, start_response: answer, limit=1)
+    body = asking.gate({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *args: None)
+    assert not asking.gate.in_flight()
+    assert b"".join(body) == b"done"
+
+
+def test_a_stream_keeps_its_place_until_its_last_chunk():
+    """It works until then, and no longer: closing it may take as long as it likes."""
+    asking = Asking(lambda environ, start_response: iter([b"1", b"2"]), limit=1)
+    body = asking.gate({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *args: None)
+    chunks = iter(body)
+    assert [next(chunks), next(chunks)] == [b"1", b"2"]
     assert len(asking.gate.in_flight()) == 1
-    body.close()
-    assert body.closed
+    assert next(chunks, None) is None
     assert not asking.gate.in_flight()

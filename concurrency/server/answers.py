@@ -1,0 +1,69 @@
+"""The body of an answer by WSGI: whether it is complete, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+__all__ = ["ending", "is_complete"]
+
+
+def is_complete(environ: dict[str, Any], chunks: Iterable[bytes]) -> bool:
+    """Return whether nothing of an answer has to be produced any more.
+
+    So it is with lists, with a response of Django that is no stream, and with a file,
+    which the server sends by itself.
+    """
+    if getattr(chunks, "streaming", None) is False or isinstance(chunks, list | tuple):
+        return True
+    return _is_file(environ, chunks)
+
+
+def ending(
+    environ: dict[str, Any], chunks: Iterable[bytes], then: Callable[[], None]
+) -> Iterable[bytes]:
+    """Return an answer that calls something when its last chunk was produced, or it is closed.
+
+    Args:
+        environ: of the request.
+        chunks: the answer.
+        then: may be called twice.
+    """
+    body = _Body(chunks, getattr(chunks, "close", None), then)
+    if _is_file(environ, chunks):
+        # It has to stay what it is, so that the kernel can send the file.
+        chunks.close = body.close  # type: ignore[attr-defined]
+        return chunks
+    return body
+
+
+def _is_file(environ: dict[str, Any], chunks: Iterable[bytes]) -> bool:
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(chunks, wrapper)
+
+
+class _Body:
+    """The body of an answer, and what happens when it has ended."""
+
+    __slots__ = ("_chunks", "_close", "_then")
+
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        close: Callable[[], None] | None,
+        then: Callable[[], None],
+    ) -> None:
+        self._chunks = chunks
+        self._close = close
+        self._then = then
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        self._then()
+
+    def close(self) -> None:
+        try:
+            if self._close is not None:
+                self._close()
+        finally:
+            self._then()
