@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.apps import AppConfig
 
 
@@ -20,6 +22,10 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
 
         checks.register()
         logs.install()
+        if "gunicorn.arbiter" in sys.modules:
+            from concurrency.server import hosting
+
+            hosting.examine()
         if is_patched():
             failures.install()
             caches.share_clients()

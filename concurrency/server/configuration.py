@@ -10,20 +10,41 @@ A project's own `gunicorn.conf.py` takes it as it is, and changes what it likes:
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gunicorn.config import Config
+
 from concurrency.observe import metrics
-from concurrency.server import folder
+from concurrency.server import django_settings, folder
 from concurrency.server.options import OptionError, ServeOptions
 from concurrency.server.sources import current, resolve
 
-__all__ = ["FILE", "collect_metrics", "gunicorn_settings", "translate"]
+__all__ = [
+    "DECIDED_BY",
+    "FILE",
+    "collect_metrics",
+    "effective",
+    "gunicorn_settings",
+    "prepared",
+    "translate",
+]
 
-# The configuration for a project that has none.
+# The configuration that `serve` gives to gunicorn. A path and no module: gunicorn reads it
+# again when it reloads.
 FILE = Path(__file__).with_name("gunicorn_conf.py")
+
+#: Which options decide a setting of gunicorn, where it is not the one of the same name.
+DECIDED_BY = {
+    "bind": ("bind", "port"),
+    "timeout": ("timeout", "debugger"),
+    "workers": ("workers", "debugger"),
+    "max_requests_jitter": ("max_requests", "max_requests_jitter"),
+}
 
 
 def gunicorn_settings(settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -35,13 +56,34 @@ def gunicorn_settings(settings: Mapping[str, Any] | None = None) -> dict[str, An
     Args:
         settings: the setting `CONCURRENCY`; None reads it from Django's settings module.
     """
+    # The path of gunicorn's own control socket is one for each user: services would share it.
+    return {**translate(prepared(settings)), "control_socket_disable": True}
+
+
+def prepared(
+    settings: Mapping[str, Any] | None = None, *, file: Mapping[str, Any] | None = None
+) -> ServeOptions:
+    """Return this process's options, and prepare for metrics; a wrong option ends the process.
+
+    Args:
+        settings: as `gunicorn_settings`.
+        file: options out of a `gunicorn.conf.py`.
+    """
+    django_settings.note(_application())
     try:
-        options = current() if settings is None else resolve(settings=settings)
+        options = current(file=file) if settings is None else resolve(settings=settings, file=file)
     except OptionError as error:
         sys.exit(f"gunicorn: {error}")
     collect_metrics(options)
-    # The path of gunicorn's own control socket is one for each user: services would share it.
-    return {**translate(options), "control_socket_disable": True}
+    return options
+
+
+def _application() -> str | None:
+    """Return the application on gunicorn's command line, if this process has one."""
+    if Path(sys.argv[0]).parent.name != "gunicorn" and Path(sys.argv[0]).name != "gunicorn":
+        return None
+    given = Config(prog="gunicorn").parser().parse_known_args(sys.argv[1:])[0].args
+    return given[0] if given else None
 
 
 def translate(options: ServeOptions) -> dict[str, Any]:
@@ -58,6 +100,33 @@ def translate(options: ServeOptions) -> dict[str, Any]:
         "max_requests_jitter": options.jitter,
         "forwarded_allow_ips": options.forwarded_allow_ips,
     }
+
+
+def effective(options: ServeOptions, cfg: Any) -> ServeOptions:
+    """Return the options with what gunicorn really does in place of what they say.
+
+    A `gunicorn.conf.py` and gunicorn's own command line may have decided otherwise.
+
+    Args:
+        options: as their sources have them.
+        cfg: gunicorn's configuration.
+    """
+    found: dict[str, Any] = {
+        name: cfg.settings[name].get()
+        for name in ("workers", "worker_connections", "timeout", "graceful_timeout")
+    }
+    found |= {name: cfg.settings[name].get() for name in ("max_requests", "max_requests_jitter")}
+    found["worker_class"] = cfg.worker_class_str
+    found["forwarded_allow_ips"] = ",".join(cfg.forwarded_allow_ips)
+    first = cfg.address[0]
+    if isinstance(first, int):  # a socket that was passed to gunicorn
+        with socket.socket(fileno=os.dup(first)) as passed:
+            first = passed.getsockname()
+    if isinstance(first, tuple):
+        found["bind"], found["port"] = first[:2]
+    else:
+        found["bind"] = f"unix:{first}"
+    return replace(options, **found)
 
 
 def collect_metrics(options: ServeOptions) -> None:

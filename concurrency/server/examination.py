@@ -17,6 +17,7 @@ from typing import Any
 
 from django.core.checks import run_checks
 from django.db.utils import DatabaseError
+from gevent import monkey
 
 from concurrency import _mysqldb
 from concurrency.server import databases
@@ -89,6 +90,7 @@ def _load(application: str | None) -> None:
     import django
     from django.conf import settings
 
+    _stay_unpatched()
     if application is not None and not os.environ.get("DJANGO_SETTINGS_MODULE"):
         # Then its own code is what calls `settings.configure()`.
         import_module(application.partition(":")[0])
@@ -101,6 +103,17 @@ def _load(application: str | None) -> None:
     if find_spec("pymysql") is not None:
         _mysqldb.install()
     django.setup()
+
+
+def _stay_unpatched() -> None:
+    """Let a project that patches by itself leave this process alone, whose threads are native."""
+    for name in monkey.__all__:
+        if name.startswith("patch_"):
+            setattr(monkey, name, _patch_nothing)
+
+
+def _patch_nothing(*args: Any, **kwargs: Any) -> None:
+    """Take the place of gevent's functions that patch."""
 
 
 def _checks() -> str | dict[str, str]:

@@ -1,6 +1,8 @@
-"""gunicorn's configuration for a project that has none of its own::
+"""gunicorn's configuration: the project's own where `serve` found one, completed.
 
-gunicorn -c python:concurrency.server.gunicorn_conf wsgi
+For a project that has none of its own::
+
+    gunicorn -c python:concurrency.server.gunicorn_conf wsgi
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ import concurrency.patch  # noqa: F401 - importing it is what patches
 
 # isort: split
 
-from concurrency.server.configuration import gunicorn_settings
-from concurrency.server.hooks import *  # noqa: F403 - gunicorn's, all of them
+from concurrency.server.gunicorn_file import merged
 
-globals().update(gunicorn_settings())
+globals().update(merged())

@@ -8,7 +8,9 @@ works as well, without what the others do.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
 
 from concurrency.server import debugging, folder, reporting
 from concurrency.server.preparing import finish, prepare
@@ -33,7 +35,25 @@ __all__ = [
 
 _service: Service | None = None
 
+# Whether `manage.py serve` runs them beside those of the project's own `gunicorn.conf.py`.
+# Then a file that calls them itself must not run them a second time.
+run_by_serve = False
 
+_Parameters = ParamSpec("_Parameters")
+
+
+def _hook(function: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """Let a hook do nothing where it runs anyhow."""
+
+    @wraps(function)
+    def called(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+        if not run_by_serve:
+            function(*args, **kwargs)
+
+    return called
+
+
+@_hook
 def on_starting(server: Any) -> None:
     """Start the ops process, and run what comes before the port opens."""
     global _service
@@ -41,36 +61,42 @@ def on_starting(server: Any) -> None:
     _service.prepare()
 
 
+@_hook
 def when_ready(server: Any) -> None:
     """Say that the port is open."""
     if _service is not None:
-        _service.opened()
+        _service.opened(server)
 
 
+@_hook
 def on_reload(server: Any) -> None:
     """Let what watches the service have the new code too."""
     if _service is not None:
         _service.reloaded(server)
 
 
+@_hook
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
     """Note how many workers there should be."""
     if _service is not None:
         _service.board.say(wanted=new_value)
 
 
+@_hook
 def pre_exec(server: Any) -> None:
     """Pass the ops port on to the arbiter that SIGUSR2 starts."""
     if _service is not None:
         _service.pass_on(server)
 
 
+@_hook
 def pre_fork(server: Any, worker: Any) -> None:
     """Give the worker that is about to be forked its row of the board."""
     if _service is not None:
         worker.row = _service.row()
 
 
+@_hook
 def post_fork(server: Any, worker: Any) -> None:
     """Begin to report as a worker, and let go of what is the arbiter's."""
     if _service is not None:
@@ -81,18 +107,21 @@ def post_fork(server: Any, worker: Any) -> None:
         )
 
 
+@_hook
 def child_exit(server: Any, worker: Any) -> None:
     """Free the row of a worker that has ended."""
     if _service is not None:
         _service.ended(worker.row)
 
 
+@_hook
 def on_exit(server: Any) -> None:
     """End the ops process; nothing of the service is left."""
     if _service is not None:
         _service.end()
 
 
+@_hook
 def pre_request(worker: Any, req: Any) -> None:
     """Count a request that begins, and note that its client is not idle."""
     if reporting.mine is not None:
@@ -102,6 +131,7 @@ def pre_request(worker: Any, req: Any) -> None:
         drain.is_busy(getattr(req.unreader, "sock", None))
 
 
+@_hook
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
     """Count a request that has ended, and note that its client may send the next."""
     if reporting.mine is not None:
@@ -114,6 +144,7 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
             drain.close_idle()
 
 
+@_hook
 def post_worker_init(worker: Any) -> None:
     """Prepare a worker that has loaded the application."""
     if _service is not None:
@@ -124,6 +155,7 @@ def post_worker_init(worker: Any) -> None:
         reporting.mine.start()
 
 
+@_hook
 def worker_exit(server: Any, worker: Any) -> None:
     """Wait for greenlets of ``spawn`` that outlived their requests, then end them.
 

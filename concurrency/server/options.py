@@ -43,7 +43,7 @@ class ServeOptions:
     bind: str = _option("127.0.0.1", "address, address:port, unix:PATH or fd://NUMBER")
     port: int = _option(8000, "port of the application", also="PORT")
     workers: int = _option(0, "worker processes; 0: one for each core", also="WEB_CONCURRENCY")
-    worker_class: str = _option("gevent", "gunicorn's worker class")
+    worker_class: str = _option("concurrency.server.GeventWorker", "gunicorn's worker class")
     worker_connections: int = _option(1000, "sockets that a worker holds open", least=1)
     timeout: int = _option(30, "seconds without a turn of the hub after which it is killed")
     graceful_timeout: int = _option(30, "seconds that requests get to end", least=1)

@@ -15,6 +15,7 @@ from types import FrameType
 
 from watchfiles import Change, watch
 
+from concurrency.server import survey
 from concurrency.server.options import ServeOptions
 from concurrency.server.sources import resolve
 
@@ -69,6 +70,7 @@ def main() -> None:
         signal.signal(number, end)
     static = [Path(folder).resolve() for folder in options.static_watch]
     server = _Server(sys.argv[1:])
+    survey.take()  # the start screen is for the first start
     try:
         for changes in watch(Path.cwd(), *static, watch_filter=None, stop_event=ended):
             paths = {path for change, path in changes if is_watched(change, path)}

@@ -6,17 +6,17 @@ One for each arbiter. Workers inherit it by being forked, and let go of what is 
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 from concurrency.observe import metrics
-from concurrency.server import folder, steps
+from concurrency.server import django_settings, extras, folder, steps, survey, worker_class
 from concurrency.server.board import FAILED, STARTED, Board, Row
-from concurrency.server.configuration import collect_metrics
+from concurrency.server.configuration import collect_metrics, effective
 from concurrency.server.keeper import Keeper
 from concurrency.server.options import OptionError, ServeOptions
+from concurrency.server.screen import screen
 from concurrency.server.sources import current
 
 __all__ = ["Service"]
@@ -34,19 +34,18 @@ class Service:
     """
 
     def __init__(self, server: Any) -> None:
-        self.options = _options()
-        collect_metrics(self.options)
+        self._survey = survey.take()
+        django_settings.note(getattr(server.app, "app_uri", None))
+        self.options = _options(server)
         self.board = Board(folder.make() / "board", create=True)
         self.board.say(note="starts", wanted=server.num_workers)
-        self._keeper: Keeper | None = None
-        if not self.options.no_ops:
-            self._keeper = self._keep(server)
+        self._keeper: Keeper | None = None if self.options.no_ops else self._keep(server)
 
     def __repr__(self) -> str:
         return f"<Service {self.board!r}, {self._keeper!r}>"
 
     def _keep(self, server: Any) -> Keeper:
-        address = _ops_address(self.options, server.cfg)
+        address = self.options.ops_address
         try:
             keeper = Keeper(self.options, address, self.board.path, server)
         except OSError as error:
@@ -69,13 +68,16 @@ class Service:
             self.end()
             sys.exit(error.code)
 
-    def opened(self) -> None:
-        """Say that the port is open."""
+    def opened(self, server: Any) -> None:
+        """Say that the port is open; with all that an operator wants to see, after `serve`."""
         self.board.say(phase=STARTED, note="")
+        if self._survey is not None:
+            sys.stdout.write(screen(server, self.options, self._survey))
+            sys.stdout.flush()
 
     def reloaded(self, server: Any) -> None:
         """Take new options, and let a new ops process load the new code."""
-        self.options = _options()
+        self.options = _options(server)
         self.board.say(wanted=server.num_workers)
         if self._keeper is not None:
             self._keeper.replace(self.options)
@@ -118,23 +120,25 @@ class Service:
         folder.remove()
 
 
-def _options() -> ServeOptions:
+def _options(server: Any) -> ServeOptions:
+    """Return what holds for this arbiter; end the process when it cannot be served so."""
+    complaint = worker_class.problem(server.worker_class)
+    if complaint:
+        sys.exit(
+            f"gunicorn: {complaint}. In gunicorn.conf.py write: "
+            f'worker_class = "{worker_class.DEFAULT}"'
+        )
     try:
-        return current()
+        options = current()
     except OptionError as error:
         sys.exit(f"gunicorn: {error}")
-
-
-def _ops_address(options: ServeOptions, cfg: Any) -> tuple[str, int]:
-    """Return the ops port: as it is given, else a thousand above what gunicorn binds."""
-    host, port = options.ops_address
-    if not options.ops_port:
-        first = cfg.address[0]
-        if isinstance(first, int):  # a socket that was passed to gunicorn
-            with socket.socket(fileno=os.dup(first)) as passed:
-                first = passed.getsockname()
-        if isinstance(first, tuple):
-            port = first[1] + 1000
-    if port > 65535:
-        sys.exit(f"gunicorn: {port} is no port; choose one by --ops-port or CONCURRENCY_OPS_PORT")
-    return host, port
+    if lines := extras.missing(options):
+        sys.exit(f"gunicorn: {'; '.join(lines)}")
+    collect_metrics(options)
+    options = effective(options, server.cfg)
+    if not options.no_ops and options.ops_address[1] > 65535:
+        sys.exit(
+            f"gunicorn: {options.ops_address[1]} is no port; choose one by --ops-port or "
+            f"CONCURRENCY_OPS_PORT"
+        )
+    return options

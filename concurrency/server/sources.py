@@ -1,9 +1,9 @@
-"""Where the values of options come from: the command line, the environment, the settings.
+"""Where the values of options come from: command line, environment, file, settings.
 
-An option that is given beats the environment (`CONCURRENCY_<NAME>`) beats the setting
-(`CONCURRENCY["<NAME>"]`) beats the default. `serve` puts what it was given into the
-environment, so every process of the service finds the same by `current()`. Importing it
-imports neither Django nor gevent.
+An option that is given beats the environment (`CONCURRENCY_<NAME>`) beats the project's
+`gunicorn.conf.py` beats the setting (`CONCURRENCY["<NAME>"]`) beats the default. `serve` puts
+what it was given into the environment, so every process of the service finds the same by
+`current()`. Importing it imports neither Django nor gevent.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def resolve(
     *,
     given: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    file: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> ServeOptions:
     """Return the options out of their sources.
@@ -38,28 +39,33 @@ def resolve(
     Args:
         given: those of the command line, by field name; None counts as not given.
         environ: the environment, else this process's.
+        file: what a `gunicorn.conf.py` says, by field name.
         settings: the setting `CONCURRENCY`.
 
     Raises:
         OptionError: a value has the wrong type or is too small, or two do not go together.
     """
-    return build(collect(given=given, environ=environ, settings=settings))
+    return build(collect(given=given, environ=environ, file=file, settings=settings))
 
 
 def collect(
     *,
     given: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    file: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the values that have another source than the default; as `resolve`."""
     values = {name: value for name, value in (given or {}).items() if value is not None}
-    environ, settings = os.environ if environ is None else environ, settings or {}
+    environ = os.environ if environ is None else environ
+    file, settings = file or {}, settings or {}
     for name, found in TABLE.items():
         for key in (variable(name), found.metadata["also"]):
             text = environ.get(key, "").strip() if key else ""
             if name not in values and text:
                 values[name] = _cast(name, key, text)
+        if name not in values and name in file:
+            values[name] = file[name]
         if name not in values and name.upper() in settings:
             value = settings[name.upper()]
             values[name] = tuple(value) if isinstance(value, list) else value
@@ -93,12 +99,15 @@ def to_text(value: Any) -> str:
     return ";".join(value) if isinstance(value, tuple | list) else str(value)
 
 
-def current() -> ServeOptions:
-    """Return the options of this process's service: environment, then settings.
+def current(*, file: Mapping[str, Any] | None = None) -> ServeOptions:
+    """Return the options of this process's service: environment, file, then settings.
 
     Where Django's settings are not loaded, their module is imported and dropped again.
+
+    Args:
+        file: as `resolve`.
     """
-    return resolve(settings=_setting())
+    return resolve(file=file, settings=_setting())
 
 
 def _setting() -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
-"""`manage.py serve`: gunicorn with the gevent worker and our configuration.
+"""`manage.py serve`: gunicorn with a worker for greenlets and what its configuration lacks.
 
-Owns the command line and the screen. What is given goes into the environment, and this
-process becomes gunicorn: there is nothing left of the command that could go wrong later.
+Owns the command line. What is given goes into the environment, and this process becomes
+gunicorn: there is nothing left of the command that could go wrong later.
 """
 
 from __future__ import annotations
@@ -16,29 +16,21 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from concurrency.server import configuration
+from concurrency.server import configuration, extras, gunicorn_file, survey
 from concurrency.server.options import OptionError, ServeOptions, build
-from concurrency.server.screen import screen
 from concurrency.server.sources import collect, to_text, variable
 
 __all__ = ["Command"]
-
-# Which of gunicorn's settings an option decides.
-_DECIDED_BY = {
-    "bind": ("bind", "port"),
-    "timeout": ("timeout", "debugger"),
-    "workers": ("workers", "debugger"),
-    "max_requests_jitter": ("max_requests", "max_requests_jitter"),
-}
 
 
 class Command(BaseCommand):  # type: ignore[misc]
     """Serve the application."""
 
     help = (
-        "Serves the application: gunicorn with the gevent worker, probes and metrics on a "
-        "port of their own. Each option is also an environment variable (CONCURRENCY_PORT) "
-        "and a key of the setting CONCURRENCY (PORT)."
+        "Serves the application: gunicorn with a worker for greenlets, probes and metrics on a "
+        "port of their own. Each option is also an environment variable, shown in brackets, "
+        "and a key of the setting CONCURRENCY (PORT). An option that is given beats the "
+        "environment, which beats gunicorn.conf.py, which beats the setting."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -53,26 +45,27 @@ class Command(BaseCommand):  # type: ignore[misc]
         )
 
     def handle(self, *args: Any, **given: Any) -> None:
-        """Print the screen and become gunicorn."""
+        """Become gunicorn, which prints the start screen when its port is open."""
         names = [field.name for field in fields(ServeOptions)]
         given_here = {name: given[name] for name in names if given.get(name) is not None}
         try:
-            chosen = collect(given=given_here, settings=getattr(settings, "CONCURRENCY", {}))
-            options = build(chosen)
+            options = build(
+                collect(given=given_here, settings=getattr(settings, "CONCURRENCY", {}))
+            )
         except OptionError as error:
             raise CommandError(str(error)) from None
         _check(options)
         for name, value in given_here.items():
             os.environ[variable(name)] = to_text(value)
-        self.stdout.write(screen(options))
-        self.stdout.flush()
-        command = _command(options, set(chosen), given["gunicorn"])
+        command = _command(options, set(given_here), given["gunicorn"])
+        survey.hand_over(survey.survey())
         os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
 
 
 def _add(parser: CommandParser, field: Field[Any]) -> None:
     name = f"--{field.name.replace('_', '-')}"
-    text = field.metadata["help"].replace("%", "%%")
+    variables = [variable(field.name), *filter(None, [field.metadata["also"]])]
+    text = f"{field.metadata['help']} [{', '.join(variables)}]".replace("%", "%%")
     if isinstance(field.default, bool):
         action: Any = argparse.BooleanOptionalAction
         if field.name.startswith("no_"):
@@ -93,6 +86,8 @@ def _add(parser: CommandParser, field: Field[Any]) -> None:
 
 def _check(options: ServeOptions) -> None:
     """Complain about what would only fail later, file by file."""
+    if lines := extras.missing(options):
+        raise CommandError("; ".join(lines))
     if options.static and not settings.DEBUG:
         root = getattr(settings, "STATIC_ROOT", None)
         if not root or not Path(root).is_dir():
@@ -106,19 +101,26 @@ def _check(options: ServeOptions) -> None:
         raise CommandError("WSGI_APPLICATION is not set, so there is nothing to serve.")
 
 
-def _command(options: ServeOptions, chosen: set[str], own: list[str]) -> list[str]:
+def _command(options: ServeOptions, given: set[str], own: list[str]) -> list[str]:
     """Return the command line of gunicorn.
 
-    A configuration of the project's own decides what nobody has chosen here.
+    The configuration of this package takes the project's own along.
     """
-    configured = Path("gunicorn.conf.py")
-    path = configured if configured.is_file() else configuration.FILE
+    try:
+        location = gunicorn_file.locate(own)
+    except FileNotFoundError as error:
+        raise CommandError(str(error)) from None
+    if location is not None:
+        os.environ[gunicorn_file.VARIABLE] = location
     module, _, name = settings.WSGI_APPLICATION.rpartition(".")
-    arguments = [f"--config={path}"]
+    arguments = []
     for setting, value in configuration.translate(options).items():
-        if chosen.intersection(_DECIDED_BY.get(setting, (setting,))):
+        # GUNICORN_CMD_ARGS beats every configuration, but not what was given here.
+        if given.intersection(configuration.DECIDED_BY.get(setting, (setting,))) and (
+            gunicorn_file.asked_of_gunicorn(setting, []) is not None
+        ):
             arguments.append(f"--{setting.replace('_', '-')}={value}")
-    gunicorn = [*arguments, *own, f"{module}:{name}"]
+    gunicorn = [*arguments, *own, f"--config={configuration.FILE}", f"{module}:{name}"]
     if options.reload:
         return [sys.executable, "-m", "concurrency.server.reload", *gunicorn]
     return [sys.executable, "-m", "gunicorn", *gunicorn]

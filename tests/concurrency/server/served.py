@@ -47,7 +47,7 @@ STATIC_ROOT = os.path.join(os.path.dirname(__file__), "collected")
 MEDIA_URL = "/media/"
 MEDIA_ROOT = os.path.join(os.path.dirname(__file__), "media")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CONCURRENCY = {"WORKERS": 1, "READY_MAX_LAG": 0.3, "SHED_AFTER": None}
+CONCURRENCY = {"WORKERS": 1, "READY_MAX_LAG": 0.3, "SHED_AFTER": float("inf")}
 """,
     "wsgi_of_test.py": """
 import concurrency.patch

@@ -64,8 +64,12 @@ def by_socket(served, path, *, method="GET", body=None, headers=None, chunked=Fa
 
 def test_one_screen_at_the_start(served):
     """The screen has versions, workers, what the pools may need of the server, and addresses."""
-    screen = served.text.partition("Starting gunicorn")[0]
+    lines = served.text.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("  ") and "Python" in line)
+    screen = "\n".join(line for line in lines[first : first + 10] if line.startswith("  "))
     assert "gevent" in screen
+    assert "1 of concurrency.server.GeventWorker" in screen
+    assert 'off (CONCURRENCY["SHED_AFTER"])' in screen
     assert "Django" in screen
     assert "20 connections for each of 1 workers, 20 in all; the server allows" in screen
     assert f"http://127.0.0.1:{served.ops_port} /startup /alive /ready /metrics" in screen
