@@ -89,6 +89,7 @@ def _patch() -> None:
             # gevent warns of modules that have bound SSLContext; repair() mends them.
             warnings.simplefilter("ignore", MonkeyPatchWarning)
             monkey.patch_all()
+    _share_primitives()
     _lateness.repair(_native)
     _patch_drivers()
     if _flag("CONCURRENCY_RAISE_FILE_LIMIT"):
@@ -120,6 +121,13 @@ def _inert_lazy_objects() -> Iterator[None]:
     finally:
         for state in unevaluated:
             state["_wrapped"] = functional.empty
+
+
+def _share_primitives() -> None:
+    # It imports modules that have to find patched threads.
+    from concurrency import _sharing
+
+    _sharing.install()
 
 
 def _patch_drivers() -> None:

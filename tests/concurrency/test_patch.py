@@ -46,9 +46,10 @@ def test_importing_it_patches():
     assert (
         facts(
             "import concurrency.patch, socket, threading, queue, time\n"
-            "import gevent.socket, gevent.thread, gevent.queue, gevent.hub\n"
+            "import gevent.socket, gevent.hub, concurrency._locks\n"
             "assert socket.socket is gevent.socket.socket\n"
-            "assert threading.Lock is gevent.thread.allocate_lock\n"
+            "assert threading.Lock is concurrency._locks.Lock\n"
+            "assert type(queue.Queue().mutex) is concurrency._locks.Lock\n"
             "assert time.sleep is gevent.hub.sleep\n"
             "from psycopg2 import extensions\n"
             "assert extensions.get_wait_callback() is not None\n"
@@ -80,7 +81,15 @@ def test_after_somebody_elses_timely_patch_it_is_content():
     assert facts(code + PATCHED) == "True"
 
 
-@pytest.mark.parametrize("early", ["ssl, socket, threading, select, queue", "django.conf", "redis"])
+@pytest.mark.parametrize(
+    "early",
+    [
+        "ssl, socket, threading, select, queue",
+        "django.conf",
+        # It imports OpenTelemetry where that is installed, which binds locks.
+        "sys; sys.modules['opentelemetry'] = None; import redis",
+    ],
+)
 def test_what_holds_nothing_unpatched_may_come_first(early):
     """sys.modules proves nothing: gunicorn imports ssl and socket before any configuration."""
     assert facts(f"import {early}\n{PATCHED}") == "True"
@@ -90,10 +99,10 @@ def test_urllib3_that_came_first_is_repaired():
     """Its queue and its TLS contexts are made cooperative."""
     assert (
         facts(
-            "import requests, concurrency.patch, gevent.queue, gevent.ssl\n"
+            "import requests, concurrency.patch, concurrency._locks, gevent.ssl\n"
             "from urllib3.connectionpool import ConnectionPool\n"
             "import urllib3.util.ssl_\n"
-            "assert issubclass(ConnectionPool.QueueCls, gevent.queue.LifoQueue)\n"
+            "assert type(ConnectionPool.QueueCls().mutex) is concurrency._locks.Lock\n"
             "assert urllib3.util.ssl_.SSLContext is gevent.ssl.SSLContext\n"
             "print(concurrency.patch.is_patched())"
         )
