@@ -2,8 +2,9 @@
 
 Turns a ``Timeline`` into numbers and texts that a template only has to place.
 Widths are per cent of the picture, so that it fits a phone and a wide screen
-while its text keeps its size; heights are pixels. Numbers are formatted here
-and not in the template, where the active language would give them a comma.
+while its text keeps its size; heights are pixels. Numbers are formatted here and
+not in the template: those that are read have the comma of the active language, those
+that place something have a point in every language.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from example_site.timeline.chart import Bar, Timeline
 
-__all__ = ["Drawing", "draw"]
+__all__ = ["Drawing", "draw", "number", "seconds"]
 
 AXIS_HEIGHT = 26
 ROW_HEIGHT = 34
@@ -94,7 +96,7 @@ def draw(timeline: Timeline) -> Drawing:
         together=_percent(total, longest),
         total=seconds(total),
         one_after_the_other=seconds(in_sequence),
-        speedup=f"{timeline.speedup:.1f}",
+        speedup=number(timeline.speedup, 1 if timeline.speedup < 9.95 else 0),
         has_results=any(bar.result for bar in shown),
         has_long_labels=any(len(bar.label) > _LONG_LABEL for bar in shown),
         hidden=len(timeline.bars) - len(shown),
@@ -104,8 +106,14 @@ def draw(timeline: Timeline) -> Drawing:
 def seconds(value: float) -> str:
     """Return ``value``, in seconds, as text of three digits or so: ``5.02 s``, ``13 ms``."""
     if value < 0.9995:
-        return f"{value * 1000:.0f} ms"
-    return f"{value:.2f} s"
+        return f"{number(value * 1000, 0)} ms"
+    return f"{number(value, 2)} s"
+
+
+def number(value: float, decimals: int) -> str:
+    """Return a number as the active language writes it: ``5.02``, or ``5,02`` in German."""
+    # As text: of a float Django cuts off what is to be rounded.
+    return number_format(f"{value:.{decimals}f}")
 
 
 def _describe(timeline: Timeline) -> str:
@@ -158,7 +166,7 @@ def _tick(value: float, step: float, total: float) -> Tick:
         return Tick("0.000%", "start", "0 s")
     anchor = "end" if place > _EDGE else "middle"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return Tick(_percent(value, total), anchor, f"{value:.{decimals}f} s")
+    return Tick(_percent(value, total), anchor, f"{number(value, decimals)} s")
 
 
 def _step(total: float) -> float:
@@ -175,4 +183,4 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _precise(value: float) -> str:
-    return f"{value:.3f}"
+    return number(value, 3)

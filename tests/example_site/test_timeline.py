@@ -111,15 +111,37 @@ def test_texts_are_escaped() -> None:
     assert page.count("&lt;script&gt;") >= 4
 
 
-def test_numbers_are_the_same_in_every_language() -> None:
-    """A language has its own words in the picture, and no comma of its own in the numbers."""
-    timeline = Timeline("language", (Bar("a", 0.25, 1.5),), 1234.5)
-    with override("de"):
-        german = html(timeline)
-    with override("en"):
-        english = html(timeline)
-    assert re.findall(r"\d[\d.,]*", german) == re.findall(r"\d[\d.,]*", english)
-    assert ("Nacheinander" in german, "One after the other" in english) == (True, True)
+@pytest.mark.parametrize(
+    ("language", "total", "summed", "faster", "cells"),
+    [
+        ("en", "2.50 s", "25.00 s", "Faster by</dt><dd>10{times}", ["0.250", "2.500", "2.250"]),
+        ("de", "2,50 s", "25,00 s", "Schneller um</dt><dd>10{times}", ["0,250", "2,500", "2,250"]),
+        ("fr", "2,50 s", "25,00 s", "facteur</dt><dd>10{times}", ["0,250", "2,500", "2,250"]),
+        ("es", "2,50 s", "25,00 s", "factor de</dt><dd>10{times}", ["0,250", "2,500", "2,250"]),
+    ],
+)
+def test_numbers_that_are_read_are_written_as_the_language_does(
+    language: str, total: str, summed: str, faster: str, cells: list[str]
+) -> None:
+    """Sums, ticks and table have the language's comma; what places something has a point."""
+    bars = (*(Bar("a", 0.0, 2.5),) * 9, Bar("b", 0.25, 2.5), Bar("c", 0.0, 0.25))
+    with override(language):
+        page = html(Timeline("language", bars, 2.5))
+    assert f"<dd>{total}</dd>" in page
+    assert f"<dd>{summed}</dd>" in page
+    assert faster.format(times="\N{MULTIPLICATION SIGN}") in page
+    assert re.findall(r"<td>(.*?)</td>", page)[27:30] == cells
+    assert f">{'0.5' if language == 'en' else '0,5'} s</text>" in page, "a tick"
+    places = re.findall(r' (?:x|x1|x2|width)="([^"]*)"', page)
+    assert "10.000%" in places
+    assert not [place for place in places if "," in place]
+
+
+@pytest.mark.parametrize(("last", "text"), [(0.94, "9.9"), (0.96, "10"), (1.0, "10")])
+def test_how_many_times_faster(last: float, text: str) -> None:
+    """From ten on a decimal says nothing any more."""
+    bars = (*(Bar("a", 0.0, 1.0),) * 9, Bar("b", 0.0, last))
+    assert draw(Timeline("faster", bars)).speedup == text
 
 
 def test_a_failed_bar_is_marked() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from concurrency.middleware import cancel_on_disconnect
 from concurrency.patch import is_patched
 from example_site.answers import problem, read_only, text
 from example_site.apps.slowsql.answers import answer, says_what_is_wrong
@@ -28,6 +31,7 @@ NOT_PATCHED = (
 )
 
 
+@cancel_on_disconnect(True)
 @read_only
 @basic_auth_required
 @says_what_is_wrong
@@ -41,6 +45,7 @@ def slow_sql(request: HttpRequest) -> HttpResponse:
         return problem(request, 503, f"The database failed: {reason(error)}.")
 
 
+@cancel_on_disconnect(True)
 @read_only
 @basic_auth_required
 @says_what_is_wrong
@@ -49,6 +54,7 @@ def ten_slow_requests(request: HttpRequest) -> HttpResponse:
     return _ten(request, ask_for_square, "requests", _("Ten slow requests"))
 
 
+@cancel_on_disconnect(True)
 @read_only
 @basic_auth_required
 @says_what_is_wrong
@@ -61,5 +67,6 @@ def _ten(request: HttpRequest, square: Square, what: str, title: str) -> HttpRes
     seconds = read_seconds(request.GET)
     if not is_patched():
         return problem(request, 503, NOT_PATCHED)
-    outcome = run_ten(square, seconds, title)
-    return answer(request, outcome, {"what": what, "seconds": f"{seconds:g}"})
+    plain = f"{seconds:g}"
+    context = {"what": what, "title": title, "seconds": number_format(plain), "duration": plain}
+    return answer(request, partial(run_ten, square, seconds, title), context)
