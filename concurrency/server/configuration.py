@@ -31,6 +31,7 @@ __all__ = [
     "effective",
     "gunicorn_settings",
     "prepared",
+    "refuse_http2",
     "translate",
 ]
 
@@ -99,6 +100,8 @@ def translate(options: ServeOptions) -> dict[str, Any]:
         "max_requests": options.max_requests,
         "max_requests_jitter": options.jitter,
         "forwarded_allow_ips": options.forwarded_allow_ips,
+        # A proxy that passes the headers of clients on would let them choose the prefix of URLs.
+        "forwarder_headers": "",
     }
 
 
@@ -127,6 +130,19 @@ def effective(options: ServeOptions, cfg: Any) -> ServeOptions:
     else:
         found["bind"] = f"unix:{first}"
     return replace(options, **found)
+
+
+def refuse_http2(cfg: Any) -> None:
+    """End the process if gunicorn's configuration asks for HTTP/2, which is not served.
+
+    Args:
+        cfg: gunicorn's configuration.
+    """
+    if "h2" in cfg.http_protocols:
+        sys.exit(
+            "gunicorn: HTTP/2 is not supported: take h2 out of http_protocols, and let a proxy "
+            "in front speak HTTP/2 with browsers."
+        )
 
 
 def collect_metrics(options: ServeOptions) -> None:

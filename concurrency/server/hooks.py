@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 from concurrency.server import debugging, folder, reporting
+from concurrency.server.configuration import refuse_http2
 from concurrency.server.preparing import finish, prepare
 from concurrency.server.service import Service
 from concurrency.server.wrapping import wrap
@@ -57,6 +58,7 @@ def _hook(function: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
 def on_starting(server: Any) -> None:
     """Start the ops process, and run what comes before the port opens."""
     global _service
+    refuse_http2(server.cfg)
     _service = Service(server)
     _service.prepare()
 

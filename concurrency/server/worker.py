@@ -30,6 +30,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.sock import ssl_context
 from gunicorn.workers import ggevent
 
+from concurrency.server.configuration import refuse_http2
 from concurrency.server.drain import Drain
 from concurrency.server.preparing import finish, prepare
 from concurrency.server.response import Response
@@ -65,6 +66,11 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         self.drain = Drain()
         self._change = Event()
         self._connections = Pool(self.worker_connections)
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Refuse what this worker does not serve; gunicorn calls it before any worker starts."""
+        refuse_http2(cfg)
 
     # From its begin to its end
 
@@ -188,11 +194,6 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def timeout_ctx(self) -> AbstractContextManager[None]:
         """Limit nothing: gunicorn would start a timer for each request."""
         return _NOTHING
-
-    def handle_http2(self, *args: Any, **kwargs: Any) -> None:
-        """Serve a connection on HTTP/2."""
-        self._has_head()
-        super().handle_http2(*args, **kwargs)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request on HTTP/1, and wait for the next."""

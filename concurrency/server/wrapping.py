@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -9,13 +10,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gunicorn.util import unquote_to_wsgi_str
+
 from concurrency.server.options import ServeOptions
 
 __all__ = ["Forwarded", "wrap"]
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-_OF_PROXIES = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
+_OF_PROXIES = (
+    "HTTP_X_FORWARDED_",
+    "HTTP_FORWARDED",
+    "HTTP_X_REAL_IP",
+    "HTTP_SCRIPT_NAME",
+    "HTTP_PATH_INFO",
+)
 
 
 class Forwarded:
@@ -52,9 +61,18 @@ class Forwarded:
     ) -> Iterable[bytes]:
         """Serve one request."""
         if not self._is_proxy(environ.get("REMOTE_ADDR", "")):
+            if "HTTP_SCRIPT_NAME" in environ:
+                _restore_path(environ)
             for name in [name for name in environ if name.startswith(self._names)]:
                 del environ[name]
         return self._application(environ, start_response)
+
+
+def _restore_path(environ: dict[str, Any]) -> None:
+    """Undo that gunicorn has taken the prefix of a header `SCRIPT_NAME` off the path."""
+    prefix = os.environ.get("SCRIPT_NAME", "")
+    path = unquote_to_wsgi_str(environ["SCRIPT_NAME"]) + environ["PATH_INFO"]
+    environ["SCRIPT_NAME"], environ["PATH_INFO"] = prefix, path.removeprefix(prefix)
 
 
 def wrap(application: Application, options: ServeOptions) -> Application:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
+from importlib.util import find_spec
 
 import pytest
 
 from deploy.cluster import free_port
-from tests.concurrency.server.gunicorns import STOCK
+from tests.concurrency.server.gunicorns import OURS, STOCK, Gunicorn
 from tests.concurrency.server.served import ask
 from tests.servers import until
 
@@ -54,3 +57,30 @@ def test_probes_find_settings_that_the_application_configures(start):
     assert ready["parts"]["databases"] == {"default": "ok"}
     assert server.terminate() == 0
     assert "Traceback" not in server.text()
+
+
+@pytest.mark.skipif(find_spec("h2") is None, reason="h2 is not installed")
+@pytest.mark.parametrize(
+    ("worker", "configuration"),
+    [(OURS, "conf_of_test.py"), (STOCK, "conf_of_test.py"), (OURS, "python:bench")],
+)
+def test_http2_is_refused_at_the_start(tmp_path, worker, configuration):
+    """With one sentence, before there is any worker; without our hooks by our worker class."""
+    options = ["-c", configuration, "--http-protocols", "h2,h1", "--http2-cleartext", "both"]
+    with Gunicorn(tmp_path, *options, worker=worker) as server:
+        assert server.process.wait(timeout=20) != 0
+        assert "gunicorn: HTTP/2 is not supported: take h2 out of http_protocols" in server.text()
+        assert "Traceback" not in server.text()
+        assert "Booting worker" not in server.text()
+
+
+@pytest.mark.parametrize("worker", [OURS, STOCK])
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT, signal.SIGABRT])
+def test_a_signal_that_ends_a_worker_at_once_ends_it(start, worker, number):
+    """The exit of gunicorn's handlers is no error of the greenlet in which it is raised."""
+    server = start(worker=worker)
+    pid = int(server.get()[2])
+    os.kill(pid, number)
+    server.wait_for("views are imported", 2)
+    assert int(server.get()[2]) != pid
+    assert "failed: SystemExit" not in server.text()

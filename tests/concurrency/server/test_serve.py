@@ -112,6 +112,9 @@ def test_forwarded_headers_are_believed_from_a_socket(served):
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
     seen = json.loads(by_socket(served, "/who/", headers=headers)[1])
     assert (seen["secure"], seen["for"]) == (True, "203.0.113.7")
+    # A client chooses no prefix, also through a proxy that passes on all it gets.
+    assert by_socket(served, "/who/", headers={"SCRIPT_NAME": "/who"})[0] == 200
+    assert by_socket(served, "/who/", headers={"SCRIPT_NAME": "/other"})[0] == 200
 
 
 def test_forwarded_headers_of_strangers_are_dropped(start):

@@ -34,3 +34,16 @@ def test_headers_of_proxies_are_those_of_allowed_proxies(address, allowed, belie
     application(environ, None)
     assert set(claims) & set(seen) == (set(claims) if believed else set())
     assert seen["HTTP_HOST"] == "shop.test"
+
+
+def test_a_prefix_that_a_stranger_claims_is_part_of_the_path():
+    """gunicorn has believed the header where its own list of proxies is longer than ours."""
+    environ = {
+        "REMOTE_ADDR": "10.1.2.3",
+        "HTTP_SCRIPT_NAME": "/a%20b",
+        "SCRIPT_NAME": "/a%20b",
+        "PATH_INFO": "/shop/",
+    }
+    Forwarded(lambda environ, start: [], "127.0.0.1")(environ, None)
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("", "/a b/shop/")
+    assert "HTTP_SCRIPT_NAME" not in environ
