@@ -37,9 +37,7 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
-	@$(PYTHON) -m bench.fanout
-	@$(PYTHON) -m bench.serving
-	@$(PYTHON) -m bench $(ARGS)
+	@$(PYTHON) -m bench.suite $(ARGS)
 
 # Ten minutes, and a million numbers for each driver.
 soak: install

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from bench import command
 from bench.report import render
 from bench.runner import run
 from bench.scenario import Scenario
-from bench.server import ROOT, exit_on_sigterm
+from bench.server import ROOT
 
 DEFAULTS = Scenario()
 
@@ -26,7 +26,6 @@ def main(arguments: list[str] | None = None) -> int:
         ramp=options.ramp,
         user=options.user,
     )
-    exit_on_sigterm()
     measurement = run(scenario, options.results, lambda line: print(line, flush=True))  # noqa: T201
     print(f"\n{render(measurement)}")  # noqa: T201
     too_slow = measurement.share < options.at_least
@@ -56,4 +55,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, command.LOCUST)

@@ -14,6 +14,8 @@ import sys
 
 import gevent
 
+from bench import command
+
 __all__ = ["ALLOWED", "growth", "main"]
 
 LOOPS = 10
@@ -57,4 +59,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -24,6 +24,7 @@ from contextlib import ExitStack, contextmanager
 
 import psycopg
 
+from bench import command
 from bench.database import database
 from bench.report import table
 from bench.served import OURS
@@ -57,6 +58,7 @@ def serving(name: str, url: str) -> Iterator[int]:
     server = subprocess.Popen(  # noqa: S603 - our own servers
         [sys.executable, "-m", *command],
         env={**os.environ, "DATABASE_URL": url, "AIO_SERVER": name, "CONCURRENCY_NO_OPS": "1"},
+        process_group=0,  # Ctrl-C comes to us alone
     )
     try:
         _wait_for(port, server)
@@ -161,4 +163,4 @@ def _prepare(url: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, command.UVICORN)

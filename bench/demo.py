@@ -10,17 +10,17 @@ when an answer is wrong or took too long: 1.2 times the ideal, or a page's own l
 from __future__ import annotations
 
 import argparse
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
+from bench import command
 from bench.database import ConnectionCounter, database, named, scratch
 from bench.pages import HEADER, visit_pages
 from bench.report import table
-from bench.server import WebServer, exit_on_sigterm
+from bench.server import WebServer
 
 __all__ = ["Visit", "main", "render"]
 
@@ -88,7 +88,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     seconds, pages = options.seconds, []
-    exit_on_sigterm()
     visits = []
     _say("starting a database and gunicorn with one worker")
     with database() as url, WebServer({"DATABASE_URL": named(url)}) as server:
@@ -152,4 +151,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

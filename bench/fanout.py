@@ -12,12 +12,12 @@ import concurrency.patch  # isort: skip  # noqa: F401
 import argparse
 import gc
 import statistics
-import sys
 from collections.abc import Callable
 from time import perf_counter
 
 import gevent
 
+from bench import command
 from bench.report import table
 from concurrency import map_each
 
@@ -82,4 +82,4 @@ def _microseconds(value: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

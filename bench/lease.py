@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 
+from bench import command
 from bench.database import database
 from bench.mariadb import MariaDB
 from bench.report import table
@@ -93,4 +94,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, command.MARIADB, command.RIVALS)

@@ -12,13 +12,20 @@ import concurrency.patch  # isort: skip  # noqa: F401
 import base64
 import itertools
 import os
+from argparse import ArgumentParser
 
 import locust.stats
-from locust import FastHttpUser, constant, task
+from locust import FastHttpUser, constant, events, task
 
 SECONDS = os.environ.get("BENCH_SECONDS", "0.2")
 # Once a second, so that whoever reads the CSV files while it runs sees progress.
 locust.stats.CSV_STATS_FLUSH_INTERVAL_SEC = 1
+
+
+@events.init_command_line_parser.add_listener
+def _listen_on_loopback(parser: ArgumentParser, **more: object) -> None:
+    """Let nobody else start load from here: Locust's page and its master listen everywhere."""
+    parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
 
 
 def _authorization() -> str:

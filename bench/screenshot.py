@@ -8,36 +8,37 @@ answer. The numbers in them are measured, not made up.
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from bench import command
 from bench.database import database
 from bench.fleet import Fleet, migrate
 from bench.pages import DELAY
-from bench.server import HOST, ROOT, WebServer, exit_on_sigterm
+from bench.server import HOST, ROOT, WebServer
 
 __all__ = ["main", "take"]
 
-FOLDER = ROOT / "docs" / "images"
+FOLDER = ROOT / "bench" / "results" / "images"
+TRACKED = ROOT / "docs" / "images"
 # Up to the end of the chart; the table of the numbers is below.
 SLOW, SLOW_SIZE = "/ten-slow-requests/", "900,806"
 GREETING, GREETING_SIZE = "/?person=sherlock&lang=es&tod=18:03:09", "900,740"
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Take the pictures; 1 when there is no Chromium."""
+    """Take the pictures."""
     parser = argparse.ArgumentParser(prog="python -m bench.screenshot", description=__doc__)
-    parser.add_argument("--to", type=Path, default=FOLDER, help="the folder to write to")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--to", type=Path, default=FOLDER, help=f"write to this folder ({FOLDER})")
+    where.add_argument(
+        "--overwrite", action="store_const", dest="to", const=TRACKED,
+        help="write to docs/images, over the pictures of the README",
+    )  # fmt: skip
     folder = parser.parse_args(arguments).to
-    browser = next(filter(None, map(shutil.which, _NAMES)), None)
-    if browser is None:
-        sys.stderr.write(f"none of {', '.join(_NAMES)} is installed\n")
-        return 1
-    exit_on_sigterm()
+    browser = command.CHROMIUM.program
+    assert browser is not None  # noqa: S101 - looked for before
     with database() as url:
         migrate(url)
         with Fleet({"DATABASE_URL": url}) as fleet:
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             server.get(GREETING)
             take(browser, server, SLOW, folder / "timeline.png", SLOW_SIZE)
             take(browser, server, GREETING, folder / "greeting.png", GREETING_SIZE)
+    print(f"timeline.png and greeting.png are in {folder}")  # noqa: T201
     return 0
 
 
@@ -71,4 +73,4 @@ def take(browser: str, server: WebServer, path: str, target: Path, size: str) ->
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, command.CHROMIUM)

@@ -38,6 +38,7 @@ class Server:
                 cwd=ROOT,
                 env={**environment(), "CONCURRENCY_OPS_PORT": str(self.ops_port)},
                 pass_fds=[listener.fileno()],
+                process_group=0,  # Ctrl-C comes to us alone
             )
 
     def wait_until_it_answers(self) -> None:

@@ -10,7 +10,6 @@ import base64
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
-__all__ = ["HOST", "ROOT", "Answer", "ServerError", "WebServer", "exit_on_sigterm"]
+__all__ = ["HOST", "ROOT", "Answer", "ServerError", "WebServer"]
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -204,12 +203,3 @@ class WebServer:
             "CONCURRENCY_NO_OPS": "true",
             **self._given,
         }
-
-
-def exit_on_sigterm() -> None:
-    """Make SIGTERM end this process through its ``finally`` blocks, so that servers stop."""
-
-    def leave(signum: int, frame: object) -> None:
-        sys.exit(128 + signum)
-
-    signal.signal(signal.SIGTERM, leave)

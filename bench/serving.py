@@ -19,10 +19,11 @@ import sys
 import time
 from dataclasses import dataclass
 
+from bench import command
 from bench.clients import Answers, Clients
 from bench.report import table
 from bench.served import OURS, STOCK, Server, environment, probing, serving
-from bench.server import ROOT, exit_on_sigterm
+from bench.server import ROOT
 
 __all__ = ["main"]
 
@@ -210,7 +211,6 @@ def main(arguments: list[str] | None = None) -> int:
         "--only", choices=("fairness", "overload", "drain", "monitor"), help="measure only this"
     )
     options = parser.parse_args(arguments)
-    exit_on_sigterm()
     parts = {
         "fairness": lambda: fairness(options.seconds, options.rounds),
         "overload": lambda: overload(options.seconds),
@@ -230,4 +230,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

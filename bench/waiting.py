@@ -18,6 +18,7 @@ import time
 import gevent
 import psycopg
 
+from bench import command
 from bench.database import database, named
 from bench.report import table
 
@@ -107,4 +108,4 @@ def _in_a_process(engine: str, url: str, greenlets: int, seconds: float) -> floa
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -6,14 +6,17 @@ passwords and ports are kept, nor who else may be starting it: that is `deploy.l
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
+import signal
 import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy import processes
 from deploy.binaries import Binaries, LocalDatabaseError, locate, own_folder, server_user
 
 HOST = "127.0.0.1"
@@ -133,8 +136,13 @@ class Cluster:
         Args:
             orderly: Write everything down first, so that the next start has nothing to recover.
         """
-        if self.running() is None:
+        running = self.running()
+        if running is None:
             return False
+        # A server that is stopped by a signal, as in a test, would not hear of it.
+        for pid in (running.pid, *processes.children(running.pid)):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGCONT)
         for mode in ("fast", "immediate") if orderly else ("immediate",):
             answer = self._binaries().run(
                 "pg_ctl", "stop", "--pgdata", self.data, "--silent",

@@ -6,21 +6,14 @@ gone. Must not import Django or the settings.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import signal
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import envfile
+from deploy import envfile, processes
 
 PROCFILE = envfile.ROOT / "Procfile"
 MARK = "MAKE_RUN"  # in the environment of all that `make run` starts
-STOP_LIMIT = 10  # seconds for those that were left alone, then they are killed
-POLL = 0.05  # seconds
 
 _LINE = re.compile(r"^(\w+):.*\bPORT=\$\{PORT_\w+:-(\d+)\}", re.MULTILINE)
 FIRST = "frontend"
@@ -67,30 +60,4 @@ def read(host: str, first: int, procfile: Path = PROCFILE) -> list[Service]:
 
 def end_those_with(mark: str) -> None:
     """End all processes that have this mark in their environment: politely, then not."""
-    until = time.monotonic() + STOP_LIMIT
-    number = signal.SIGTERM
-    told: set[int] = set()
-    while left := list(_those_with(mark)):
-        if time.monotonic() > until:
-            number = signal.SIGKILL
-            told.clear()
-        for pid in left:
-            if pid not in told:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
-                told.add(pid)
-        time.sleep(POLL)
-
-
-def _those_with(mark: str) -> Iterator[int]:
-    wanted = f"{MARK}={mark}".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        # Processes come and go, and those of others cannot be looked at.
-        with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0") and _lives(folder):
-                yield int(folder.name)
-
-
-def _lives(folder: Path) -> bool:
-    """Return whether a process is more than the memory of one."""
-    return (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    processes.end_those_with(MARK, mark)

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import Coverage
 
+from deploy import guard
 from tests.claims import CLAIMS, Claims
+from tests.progress import Notes
 
 if TYPE_CHECKING:
     from tests.mariadb import MariaDB
@@ -57,10 +59,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the session's PostgreSQL, and point the settings to it."""
     if claims := os.environ.pop(CLAIMS, ""):  # not for the pytest that a test starts
         config.pluginmanager.register(Claims(Path(claims)))
+        config.pluginmanager.register(Notes(Path(claims)))
     if os.environ.get("TEST_DRIVER") == "psycopg2":
         sys.modules["psycopg"] = None  # type: ignore[assignment]
-    home = tempfile.mkdtemp(prefix="concurrency-tests-")
-    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    # Folders of tests that failed are to be looked at afterwards.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    home = str(guard.start("concurrency-tests-") / "postgresql")
     url = _localdb("start", home)
     config.add_cleanup(lambda: _localdb("stop", home))
     os.environ["DATABASE_URL"] = url

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from bench import command
 from bench.soak.report import Samples, report
 from bench.soak.servers import SERVERS, Server, missing
 
@@ -41,6 +42,7 @@ class Run:
             command,
             stdout=subprocess.PIPE,
             text=True,
+            process_group=0,  # Ctrl-C comes to us alone
             env={**os.environ, "DATABASE_URL": server.url},
         )
         self._seen = psutil.Process(self._process.pid)
@@ -125,4 +127,4 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from deploy import services
+from deploy import processes, services
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -52,7 +52,7 @@ def sleeper(mark: str, prelude: str = "") -> subprocess.Popen[bytes]:
 @pytest.mark.slow
 def test_those_with_a_mark_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """All processes that have the mark are ended, the deaf ones by force; others live on."""
-    monkeypatch.setattr(services, "STOP_LIMIT", 0.2)
+    monkeypatch.setattr(processes, "STOP_LIMIT", 0.2)
     with sleeper("one") as polite, sleeper("one", DEAF) as deaf, sleeper("two") as other:
         services.end_those_with("one")
         others = other.poll()

@@ -1,0 +1,107 @@
+"""What test runs and benchmarks start and write goes with them, however they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy import processes
+from tests.servers import until
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 30.0  # seconds until nothing is left
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+# It has a server that is frozen, another process, and waits.
+RUN = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from deploy import guard, processes
+from deploy.localdb import LocalPostgres
+folder = guard.start("guarded-")
+server = LocalPostgres(folder / "postgresql", temporary=True)
+server.start()
+other = subprocess.Popen(["sleep", "600"], start_new_session=True)
+pid = server._cluster().running().pid
+server_processes = [pid, *processes.children(pid)]
+for each in server_processes:
+    os.kill(each, signal.SIGSTOP)
+print(server._cluster().folder, other.pid, *server_processes, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_run_leaves_neither_a_frozen_server_nor_a_folder(tmp_path: Path) -> None:
+    """SIGKILL, while its PostgreSQL is stopped by a signal, leaves no process and no data."""
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        data, *pids = run.stdout.readline().split()
+        assert Path(data).is_dir()
+        run.kill()
+        run.stdout.close()
+    until(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids), "processes end", LIMIT)
+    until(lambda: not any(tmp_path.iterdir()), "the folder is removed", LIMIT)
+    assert not Path(data).exists()
+
+
+COMMANDS = {
+    "bench": ["-m", "bench", "--clients", "2"],
+    "demo": ["-m", "bench.demo"],
+    "lease": ["-m", "bench.lease"],
+    "serving": ["-m", "bench.serving"],
+    "soak": ["-m", "bench.soak"],
+    "suite": ["-m", "bench.suite"],
+    "waiting": ["-m", "bench.waiting"],
+    "pytest": ["-m", "pytest", "-p", "no:cacheprovider", "tests/concurrency/db/test_leases.py"],
+    "tests": ["-m", "tests"],
+}
+
+
+def started_by(folder: Path) -> list[int]:
+    """Return the processes whose temporary files are in a folder."""
+    return list(processes.those_with("TMPDIR", f"{folder}/"))
+
+
+CASES = [(name, signal.SIGTERM) for name in COMMANDS]
+CASES += [(name, signal.SIGINT) for name in ("bench", "soak", "suite", "pytest", "tests")]
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_a_run_that_is_told_to_end_leaves_nothing(
+    tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    """SIGTERM and Ctrl-C end each command with all that it has started, without a traceback."""
+    environment = {key: value for key, value in os.environ.items() if "COVERAGE" not in key}
+    environment |= {"TMPDIR": str(tmp_path), "PYTEST_DEBUG_TEMPROOT": str(tmp_path.parent)}
+    environment |= {"DATABASE_URL": "", "TEST_PROCESSES": "2"}
+    with subprocess.Popen(
+        [sys.executable, *COMMANDS[name]],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        until(lambda: len(started_by(tmp_path)) > 1, "it has started something", 60)
+        # As a terminal does with Ctrl-C, or a supervisor with SIGTERM.
+        (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
+        printed, _ = run.communicate(timeout=60)
+    assert "Traceback" not in printed, printed
+    assert run.returncode != 0
+    until(lambda: not started_by(tmp_path), "all processes end", LIMIT)
+    until(lambda: not any(tmp_path.iterdir()), "all folders are removed", LIMIT)
