@@ -21,6 +21,12 @@ def remember(wrapper: Any) -> None:
     _wrappers.setdefault(getcurrent(), {})[wrapper.alias] = weakref.ref(wrapper)
 
 
+def wrapper_of(greenlet: Any, alias: str) -> Any:
+    """Return the wrapper through which a greenlet uses a database, None if there is none."""
+    reference = None if greenlet is None else _wrappers.get(greenlet, {}).get(alias)
+    return None if reference is None else reference()
+
+
 def users_of(alias: str) -> list[Any]:
     """Return the wrappers through which greenlets have used a database."""
     references = [wrappers.get(alias) for wrappers in list(_wrappers.values())]
@@ -47,8 +53,7 @@ def check(wrapper: Any) -> None:
 
 
 def _is_in_atomic(greenlet: Any, wrapper: Any) -> bool:
-    reference = _wrappers.get(greenlet, {}).get(wrapper.alias)
-    other = None if reference is None else reference()
+    other = wrapper_of(greenlet, wrapper.alias)
     return other is not None and other is not wrapper and other.hides_from_children()
 
 

@@ -25,6 +25,12 @@ _FINGERPRINT: Callable[[Any], tuple[Any, ...]] = itemgetter(
 )
 
 
+class _OfTemplate(str):
+    """The alias of a wrapper that opens connections for a pool, and uses none itself."""
+
+    __slots__ = ()
+
+
 class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
     """Part of a pooled wrapper: its pool, and what it is as the template of one."""
 
@@ -33,7 +39,8 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
         super().__init__(settings_dict, alias)
-        self._may_use_pool = alias != NO_DB_ALIAS and is_patched()
+        self.is_template = isinstance(alias, _OfTemplate)
+        self._may_use_pool = not self.is_template and alias != NO_DB_ALIAS and is_patched()
 
     @property
     def _uses_pool(self) -> bool:
@@ -50,8 +57,7 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
         return pool
 
     def _make_pool(self) -> Pool:
-        template = type(self)(self.settings_dict.copy(), self.alias)
-        template._may_use_pool = False
+        template = type(self)(self.settings_dict.copy(), _OfTemplate(self.alias))
         return Pool(self.alias, self.pool_options(), self.driver, template)
 
     def pool_options(self) -> PoolOptions:

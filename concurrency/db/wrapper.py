@@ -10,32 +10,32 @@ from __future__ import annotations
 
 import _thread
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.signals import connection_created
 from gevent import Greenlet, getcurrent
-from gevent.monkey import get_original
 
 from concurrency import context
 from concurrency.db import fanout, handles
 from concurrency.db.connection import Lease, PooledConnection
 from concurrency.db.cursors import WatchedStatements
+from concurrency.db.lending import Lending, native_thread
+from concurrency.db.observers import ObservedStatements
 from concurrency.db.overriding import SET_UP, overrides
 from concurrency.db.pool import Pool
 from concurrency.db.pooling import HasPool
 from concurrency.db.transactions import InterruptedTransactions
-
-_get_ident = get_original("_thread", "get_ident")
 
 #: Called with a wrapper that is about to take a lease, and may change its class: in
 #: the transaction of a test greenlets share one connection, see ``concurrency.testing``.
 before_connect: Callable[[Any], None] | None = None
 
 
-class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements):
+class PooledDatabaseWrapper(
+    HasPool, Lending, InterruptedTransactions, WatchedStatements, ObservedStatements
+):
     """Mixin for a ``DatabaseWrapper``: connections come from a pool and return to it.
 
     To be named before Django's wrapper among the bases. Subclasses set ``driver``.
@@ -54,7 +54,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         self._me: weakref.ref[Any] = weakref.ref(self)
         self._home = weakref.ref(getcurrent())
         self._linked_to: weakref.ref[Any] | None = None
-        self._thread = 0
+        self._native = 0
         self._kept = 0
         self._setting_up = False
         # Whether the connection has gone and close(), which may be overridden, was not called.
@@ -62,6 +62,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         kind: Any = type(self)
         self._sets_up_itself = overrides(kind, *SET_UP)
         self._checks_itself = overrides(kind, "is_usable")
+        self.hand_on()
 
     # Connecting
 
@@ -75,6 +76,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         if self._has_left:
             self._has_left = False
             self.close()
+        self.hand_on()
         if context.waiting or context.others_started:
             fanout.check(self)
         if self.in_atomic_block or self.needs_rollback or self.closed_in_transaction:
@@ -142,7 +144,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             self._setting_up = False
         pooled.configured = True
         pooled.attributes = self.driver.attributes(pooled.raw)
-        pooled.references = handles.count(pooled.raw)
+        pooled.references = pooled.references or handles.count(pooled.raw)
 
     def _tell_receivers(self, pooled: PooledConnection) -> None:
         """Send ``connection_created``: for each lease, as what receivers set may differ."""
@@ -196,7 +198,7 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
         if isinstance(greenlet, Greenlet):
             greenlet.rawlink(self._owner_ended)
         self._linked_to = owner
-        self._thread = _get_ident()
+        self._native = native_thread()
         fanout.remember(self)
 
     def _owner_ended(self, greenlet: Any) -> None:
@@ -258,97 +260,6 @@ class PooledDatabaseWrapper(HasPool, InterruptedTransactions, WatchedStatements)
             self._leave()
             self._forget_transaction()
 
-    def lend(self) -> None:
-        """Give the lease back while this greenlet waits, if nothing depends on it."""
-        if self._lease is None:
-            return
-        if self._is_lendable():
-            self._leave()
-        else:
-            self._leased_from.look_for_starvation()
-
-    def rest(self) -> None:
-        """Give the lease back when a piece of work has ended, if nothing depends on it."""
-        if self._lease is not None and self._bond() is None:
-            self._release()
-
-    def _is_lendable(self) -> bool:
-        pool = self._leased_from
-        return pool is not None and pool.options.lend_while_waiting and self._bond() is None
-
-    def _bond(self) -> str | None:
-        """Return why the connection belongs to this greenlet alone, None if it does not."""
-        pooled = self._pooled
-        if self._kept or pooled is None:
-            return "keep_lease() says so"
-        if self.in_atomic_block:
-            return "it is inside atomic"
-        if not self.autocommit:
-            return "autocommit is off"
-        if pooled.tainted:
-            return "its session was changed, as by SET or a temporary table"
-        if self.allow_thread_sharing:
-            return "other threads share it"
-        if pooled.has_open_cursors():
-            return "a cursor on the server is open"
-        return None if self.driver.is_clean(pooled.raw) else "a statement or transaction goes on"
-
-    # Taken back from an idle greenlet
-
-    def bound_by(self) -> str | None:
-        """Return why the lease must not be taken from an idle greenlet, None if it may.
-
-        Never waits. Called by the pool, from other greenlets and threads.
-        """
-        pool, pooled = self._leased_from, self._pooled
-        if pool is None or pooled is None or self._setting_up:
-            return "it is being set up"
-        if not pool.options.lend_while_waiting:
-            return "lend_while_waiting is False"
-        if self._thread != _get_ident():
-            return "it belongs to another native thread"
-        return self._bond() or self._handle_of_user(pooled)
-
-    def _handle_of_user(self, pooled: PooledConnection) -> str | None:
-        """Return what user code has in its hands that would execute on this connection."""
-        lease = self._lease
-        assert lease is not None  # noqa: S101 - it has the connection
-        raw, expected = pooled.raw, pooled.references
-        if handles.count(raw) <= expected + 1:
-            return None
-        closed = lease.cursors.references_of_closed(raw)
-        if handles.count(raw) <= expected + 1 + closed:
-            return None
-        return "a cursor, or the driver's connection, is still referred to"
-
-    def reclaim(self) -> bool:
-        """Give the lease back for a greenlet that is idle; it takes another when it goes on."""
-        if self.bound_by() is not None:
-            return False
-        self._release()
-        return True
-
     def hides_from_children(self) -> bool:
         """Return whether children do not see what this greenlet has written."""
         return bool(self.in_atomic_block)
-
-    @property
-    def _pooled(self) -> PooledConnection | None:
-        """The leased connection as the pool sees it."""
-        return None if self._lease is None else self._lease.connection
-
-    @contextmanager
-    def keep(self) -> Iterator[None]:
-        """Keep the lease for the length of the block; see ``keep_lease``."""
-        self._kept += 1
-        if self._pooled is not None:
-            self._pooled.tainted = True
-        try:
-            yield
-        finally:
-            self._kept -= 1
-
-    def remember_cursor(self, cursor: Any) -> None:
-        """Take note of a cursor on the server: it binds the session until it is closed."""
-        if self._pooled is not None:
-            self._pooled.cursors.append(cursor)

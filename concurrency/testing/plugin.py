@@ -36,10 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Share connections from the first test on that could use one."""
+    """Share connections, and count queries of children, from the first test that could use it."""
+    if "django.db" not in sys.modules:
+        return
+    from concurrency.db import observers
+
+    observers.runs_tests = True
     config = item.config
-    wanted = config.getini(_OPTION) and "django.db" in sys.modules
-    if wanted and _sharing not in config.stash:
+    if config.getini(_OPTION) and _sharing not in config.stash:
         from concurrency.testing.sharing import shared_connections
 
         config.stash[_sharing] = ExitStack()
