@@ -35,6 +35,7 @@ LAYERS = (
         "_loops",
         "_mysqldb",
         "_places",
+        "_signals",
         "_sharing",
         "_switches",
         "_text",

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
-import gevent
 from gevent.hub import Waiter, get_hub
 from gevent.monkey import get_original
+
+from concurrency import _signals
 
 T = TypeVar("T")
 
@@ -188,10 +189,7 @@ class NativeThread:
                 if call.done:
                     return
                 call.waking.append(watcher)
-            if seconds is None:
-                waiter.get()
-            else:
-                gevent.with_timeout(seconds, waiter.get, timeout_value=None)
+            _signals.get(waiter, seconds)
         finally:
             with self._lock:
                 if watcher in call.waking:

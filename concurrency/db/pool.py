@@ -131,7 +131,7 @@ class Pool:
             self._open_what_is_wanted()
             if not waiter.is_served():
                 next_attempt = self._slots.back_off.left() or INTERVAL
-                waiter.event.wait(min(left, next_attempt, max(0.0, self._looked + pause - now)))
+                waiter.wait(min(left, next_attempt, max(0.0, self._looked + pause - now)))
                 now = time.monotonic()
         if waiter.error is not None:
             raise waiter.error

@@ -10,7 +10,9 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 from gevent.event import Event
+from gevent.exceptions import BlockingSwitchOutError
 
+from concurrency import _signals
 from concurrency.db.connection import Lease
 
 
@@ -29,6 +31,13 @@ class Waiter:
     def is_served(self) -> bool:
         """Return whether the wait is over."""
         return self.lease.connection is not None or self.error is not None
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is over, or for so many seconds."""
+        try:
+            self.event.wait(seconds)
+        except BlockingSwitchOutError as error:
+            _signals.turn_hub(self.event.is_set, error, seconds)
 
 
 class QueueFull(Exception):

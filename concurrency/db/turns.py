@@ -10,9 +10,10 @@ import time
 from collections import deque
 from typing import Any
 
-import gevent
 from gevent.hub import Waiter, get_hub
 from gevent.monkey import get_original
+
+from concurrency import _signals
 
 
 class _Ticket:
@@ -56,7 +57,7 @@ class Turns:
             ticket = _Ticket()
             self._queue.append(ticket)
         try:
-            gevent.with_timeout(seconds, ticket.waiter.get, timeout_value=None)
+            _signals.get(ticket.waiter, seconds)
         except BaseException:
             self._leave(ticket)
             raise

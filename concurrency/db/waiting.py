@@ -10,6 +10,8 @@ from typing import Any
 
 from gevent.hub import Waiter, get_hub
 
+from concurrency import _signals
+
 READ, WRITE = 1, 2
 
 
@@ -41,7 +43,7 @@ class SocketWaiter:
         waiter: Any = Waiter(hub)
         watcher.start(waiter.switch, pass_events=True)
         try:
-            ready: int = waiter.get()
+            ready: int = _signals.get(waiter)
         finally:
             watcher.stop()
         return ready & events

@@ -10,8 +10,7 @@ import dis
 import logging
 import signal
 import traceback
-from collections.abc import Iterator
-from types import CodeType, FrameType, TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import gevent
@@ -19,6 +18,7 @@ from gevent.hub import get_hub
 
 from concurrency import context
 from concurrency._hub import outside_hub
+from concurrency._signals import codes_of
 
 __all__ = ["install"]
 
@@ -82,23 +82,11 @@ def _is_of_a_signal(kind: type[BaseException], trace: TracebackType | None) -> b
         codes.add(trace.tb_frame.f_code)
         last, trace = trace, trace.tb_next
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-    if any(code in codes for handler in handlers for code in _codes(handler)):
+    if any(code in codes for handler in handlers for code in codes_of(handler)):
         return True
     # Ctrl-C: Python's own handler leaves no frame, and interrupts anything but a `raise`.
     is_possible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     return kind is KeyboardInterrupt and is_possible and not (last and _is_raised(last))
-
-
-def _codes(handler: Any) -> Iterator[CodeType]:
-    """Yield the code of a signal handler, and of the methods that it overrides."""
-    handler = getattr(handler, "func", handler)  # of a partial
-    owner = getattr(handler, "__self__", None)
-    name = getattr(handler, "__name__", "")
-    found = [vars(base).get(name) for base in type(owner).__mro__] if owner is not None else []
-    for function in (handler, *found):
-        code = getattr(function, "__code__", None)
-        if code is not None:
-            yield code
 
 
 def _is_raised(last: TracebackType) -> bool:
