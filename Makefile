@@ -45,4 +45,4 @@ soak: install
 	@$(PYTHON) -m bench.soak --numbers 1000000 $(ARGS)
 
 freeze:
-	@sh deploy/freeze.sh
+	@sh deploy/freeze.sh $(ARGS)

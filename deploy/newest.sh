@@ -16,8 +16,10 @@ for candidate in ${NEWEST_PYTHON:-python3.14 python3.13 $pyenv/3.14.*/bin/python
     fi
 done
 if [ -z "$newest" ]; then
-    echo "No Python 3.13 or newer here: async code is not tested on it." >&2
-    exit 0
+    echo "Async code is not tested on Python 3.13 or newer: none that works was found" \
+        "${NEWEST_PYTHON:+as NEWEST_PYTHON=$NEWEST_PYTHON}." >&2
+    [ -z "${NEWEST_PYTHON-}" ]
+    exit
 fi
 clean=$(mktemp -d)
 trap 'rm -rf "$clean"' EXIT

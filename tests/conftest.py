@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,9 @@ def _localdb(verb: str, home: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the session's PostgreSQL, and point the settings to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As of a job in a shell's background. All that tests start would be deaf to it, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if claims := os.environ.pop(CLAIMS, ""):  # not for the pytest that a test starts
         config.pluginmanager.register(Claims(Path(claims)))
         config.pluginmanager.register(Notes(Path(claims)))

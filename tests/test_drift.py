@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from importlib.metadata import packages_distributions
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from concurrency.server.options import ServeOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = {"bench", "concurrency", "deploy", "example_site", "settings", "tests"}
@@ -125,7 +128,8 @@ def test_the_template_has_every_key_and_no_other() -> None:
     keys = template_keys()
     assert len(keys) == len(set(keys))
     addresses = {key for key in keys if key.startswith("SERVICE_URL_")}
-    assert set(keys) - addresses == keys_read() | set(READ_ELSEWHERE)
+    of_serve = {f"CONCURRENCY_{field.name.upper()}" for field in fields(ServeOptions)}
+    assert set(keys) - addresses - of_serve == keys_read() | set(READ_ELSEWHERE)
     assert addresses <= {f"SERVICE_URL_{name.upper()}" for name in service_names()}
 
 
@@ -157,6 +161,31 @@ def test_the_lock_pins_everything_exactly() -> None:
     for line in lock.values():
         assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
     assert "Do not edit" in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_the_lock_keeps_order_and_comments() -> None:
+    """It begins as requirements_to_freeze.txt does, and marks what others have brought along."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    direct, marker, added = text.partition(
+        "## The following requirements were added by pip freeze:\n"
+    )
+    assert marker
+    assert list(requirements("requirements_to_freeze.txt")) == [
+        normalised(line.partition("==")[0]) for line in direct.splitlines() if "==" in line
+    ]
+    assert not any(line.startswith("#") for line in added.splitlines())
+    comments = [
+        line
+        for line in (ROOT / "requirements_to_freeze.txt").read_text(encoding="utf-8").splitlines()
+        if line.startswith("#")
+    ]
+    assert [line for line in direct.splitlines() if line in comments] == comments
+
+
+def test_what_a_setting_imports_is_in_the_lock() -> None:
+    """Django imports the client of Redis for CACHE_URL, and production has the lock alone."""
+    assert "redis" in requirements("requirements_to_freeze.txt")
+    assert "RedisCache" in (ROOT / "settings/caches.py").read_text(encoding="utf-8")
 
 
 def test_the_lock_holds_no_tools() -> None:
@@ -287,4 +316,8 @@ def test_what_ci_runs_are_verbs_of_the_makefile() -> None:
     verbs = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert verbs >= {"install", "db", "run", "demo", "test", "lint", "bench", "freeze"}
     called = set(re.findall(r"^make (\w+)", (ROOT / ".ci/run").read_text(), re.MULTILINE))
-    assert called == {"install", "lint", "test"}
+    assert called == {"install", "lint", "freeze", "test"}
+    steps = re.findall(r"^(make .+|sh .+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert steps == re.findall(
+        r"^\d\. `(.+?)`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
+    ), "CONTRIBUTING.md names all of them, in their order"
