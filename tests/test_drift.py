@@ -37,6 +37,7 @@ LAYERS = (
         "_locks",
         "_loops",
         "_mysqldb",
+        "_periodic",
         "_places",
         "_signals",
         "_sharing",

@@ -9,13 +9,15 @@ prometheus-client is optional; it is imported by `Metrics`, and not by this modu
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from concurrency.db.statistics import PoolStatistics
 
-__all__ = ["FOLDER", "ROUTE", "Metrics", "is_installed", "name_files"]
+__all__ = ["FOLDER", "ROUTE", "Metrics", "forget", "is_installed", "name_files", "restore"]
 
 # Where the files are: prometheus-client's own variable.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -46,11 +48,26 @@ def name_files(name: str) -> None:
     global _file
     from prometheus_client import values
 
+    from concurrency.observe import metric_files
+
+    metric_files.install()
     if _file == "arbiter" and values.ValueClass.__name__ != "_Named":
         make: Any = values.MultiProcessValue
         values.ValueClass = make(lambda: _file)
         values.ValueClass.__name__ = "_Named"
     _file = name
+
+
+def restore() -> None:
+    """Have the files of this process where they belong, if a cleaner or a full disk took them.
+
+    Raises:
+        OSError: that cannot be done yet; what was counted is kept.
+    """
+    files = sys.modules.get("concurrency.observe.metric_files")
+    if files is not None:
+        Path(os.environ[FOLDER]).mkdir(mode=0o700, exist_ok=True)
+        files.restore()
 
 
 def forget(name: str) -> None:

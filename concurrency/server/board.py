@@ -3,8 +3,9 @@
 The arbiter makes it before there is any worker and gives each one a row; a worker writes
 its own row and nobody else's; the ops process and `manage.py` only read. A row holds
 numbers of eight bytes, each written at once, so nobody waits for anybody and a reader is
-never stopped by a worker that is blocked or dead. Knows nothing of gunicorn, gevent or
-Django, and imports nothing but the standard library.
+never stopped by a worker that is blocked or dead. The memory is no file of a folder: a
+full disk and a cleaner of temporary folders do not reach it. Knows nothing of gunicorn,
+gevent or Django.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+
+from concurrency import _files
 
 __all__ = ["Board", "Row", "Service", "Worker"]
 
@@ -164,33 +166,40 @@ class Row:
 
 
 class Board:
-    """The shared memory of one service, in a file that its user alone can read."""
+    """The shared memory of one service.
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0)
-        descriptor = os.open(path, flags, 0o600)
-        try:
-            if create:
-                os.ftruncate(descriptor, _SIZE)
-            self._map = mmap.mmap(descriptor, _SIZE)
-        finally:
-            os.close(descriptor)
-        self.path = path
+    Args:
+        descriptor: of a board that another process has made; None makes a new one.
+
+    Attributes:
+        descriptor: what a child process needs to open it.
+
+    Raises:
+        OSError: there is no memory for a new one.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        is_new = descriptor is None
+        if descriptor is None:
+            descriptor = _files.nameless("concurrency-board", _SIZE)
+        self.descriptor = descriptor
+        self._map = mmap.mmap(descriptor, _SIZE)
         # Items of a cast view are written at once; `struct` goes byte by byte.
         everything = memoryview(self._map)
         self._numbers: memoryview[float] = everything[: _SIZE - _TEXT].cast("d")
         self._text = everything[_SIZE - _TEXT :]
-        if create:
+        if is_new:
             self._numbers[_BORN] = time.monotonic()
             self._numbers[_PID] = os.getpid()
 
     def __repr__(self) -> str:
-        return f"<Board {self.path}: {self.service()}, {len(self.workers())} workers>"
+        return f"<Board {self.service()}, {len(self.workers())} workers>"
 
     def close(self) -> None:
-        """Unmap it; rows that were given out cannot be used any more."""
+        """Unmap and close it; rows that were given out cannot be used any more."""
         self._numbers.release()
         self._text.release()
+        os.close(self.descriptor)
 
     def row(self) -> Row:
         """Return a row that is free; for the arbiter, before it forks.
@@ -201,7 +210,7 @@ class Board:
         for row in self._rows():
             if not row.read().pid:
                 return row
-        raise RuntimeError(f"{self.path} has rows for {_ROWS} workers, and all are taken")
+        raise RuntimeError(f"the board has rows for {_ROWS} workers, and all are taken")
 
     def workers(self) -> list[Worker]:
         """Return all workers as they are now."""

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
     "effective",
     "gunicorn_settings",
     "prepared",
+    "private_folder",
     "refuse_http2",
     "translate",
 ]
@@ -153,9 +155,44 @@ def collect_metrics(options: ServeOptions) -> None:
     """
     if options.no_metrics or options.no_ops or not metrics.is_installed():
         return
-    given = os.environ.get(metrics.FOLDER)
-    if given is None or Path(given).is_relative_to(folder.runtime_folder()):
-        mine = folder.make() / "metrics"
-        mine.mkdir(exist_ok=True)
-        os.environ[metrics.FOLDER] = str(mine)
+    given, before = os.environ.get(metrics.FOLDER), folder.own()
+    is_own = given is None or (before is not None and Path(given).parent == before)
+    mine = private_folder()
+    chosen = Path(given) if given is not None else None
+    if is_own:
+        chosen = None if mine is None else mine / "metrics"
+    try:
+        if chosen is not None:
+            chosen.mkdir(exist_ok=True)
+    except OSError as error:
+        _tell(f"no metrics for this service, as their folder cannot be made: {error}")
+        chosen = None
+    if chosen is None:
+        os.environ.pop(metrics.FOLDER, None)
+        return
+    os.environ[metrics.FOLDER] = str(chosen)
     metrics.name_files("arbiter")
+
+
+def private_folder() -> Path | None:
+    """Make the service's folder, or say why the service does without.
+
+    Something that is not a private folder ends the process, with one line. A disk that is
+    full does not: without the folder there are no metrics, but the service serves.
+    """
+    try:
+        return folder.make()
+    except folder.FolderError as error:
+        sys.exit(f"gunicorn: {error}")
+    except OSError as error:
+        _tell(
+            f"no metrics and no `manage.py greenlets` for this service, as its folder cannot be "
+            f"made: {error}. CONCURRENCY_RUNTIME_FOLDER names another place."
+        )
+        return None
+
+
+@cache
+def _tell(sentence: str) -> None:
+    """Say something once."""
+    sys.stderr.write(f"gunicorn: {sentence}\n")

@@ -75,7 +75,8 @@ class Exposition:
     def __call__(self, accept: str) -> tuple[int, str, bytes]:
         """Return status, content type and page."""
         registry = CollectorRegistry()
-        _Counted(registry, path=self._folder)  # type: ignore[no-untyped-call]
+        if Path(self._folder).is_dir():  # it is made again if a cleaner has removed it
+            _Counted(registry, path=self._folder)  # type: ignore[no-untyped-call]
         registry.register(self)
         encode, kind = choose_encoder(accept)
         return 200, kind, encode(registry)

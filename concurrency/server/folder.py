@@ -8,6 +8,7 @@ lock, held as long as one of its processes lives, tells when that is.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -17,7 +18,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["VARIABLE", "leave", "make", "own", "remove", "remove_left", "running", "runtime_folder"]
+__all__ = [
+    "VARIABLE",
+    "FolderError",
+    "leave",
+    "make",
+    "own",
+    "remove",
+    "remove_left",
+    "restore",
+    "running",
+    "runtime_folder",
+]
 
 # Where the folder of this process's service is; workers inherit it.
 VARIABLE = "CONCURRENCY_SERVICE_FOLDER"
@@ -32,6 +44,10 @@ _MOMENT = 60.0  # seconds
 _held: tuple[int, int] | None = None
 
 
+class FolderError(PermissionError):
+    """What should be a private folder is none; the message is one line and names the remedy."""
+
+
 def runtime_folder() -> Path:
     """Return where the folders of this user's services are.
 
@@ -39,14 +55,20 @@ def runtime_folder() -> Path:
     folder for temporary files.
 
     Raises:
-        PermissionError: somebody else has made a folder of that name.
+        FolderError: there is something else of that name, or a folder of somebody else.
+        OSError: it cannot be made, as where a disk is full.
     """
     base = Path(os.environ.get("CONCURRENCY_RUNTIME_FOLDER") or tempfile.gettempdir())
+    if not base.is_dir():
+        raise FolderError(
+            f"{base} is no folder: make it, or set CONCURRENCY_RUNTIME_FOLDER to one that is there."
+        )
     folder = base / f"concurrency-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError(
+        raise FolderError(
             f"{folder} is not a folder that only you can read: remove it, or set "
             f"CONCURRENCY_RUNTIME_FOLDER to a folder of your own."
         )
@@ -73,6 +95,24 @@ def make() -> Path:
     _held = (descriptor, os.getpid())
     os.environ[VARIABLE] = str(folder)
     return folder
+
+
+def restore() -> None:
+    """Make the folder again if a cleaner of temporary folders has removed it; for the arbiter.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    global _held
+    folder = own()
+    if folder is None or _held is None or _held[1] != os.getpid() or (folder / _LOCK).exists():
+        return
+    runtime_folder()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.close(_held[0])
+    _held = (descriptor, os.getpid())
 
 
 def own() -> Path | None:

@@ -17,10 +17,10 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent.lock import BoundedSemaphore
 
 from concurrency.observe import metrics
 from concurrency.server.options import ServeOptions
@@ -33,6 +33,7 @@ INHERITED = "CONCURRENCY_OPS_DESCRIPTOR"
 # The ops process of an arbiter that was killed needs a moment to end.
 _BIND_TRIES, _BIND_PAUSE = 20, 0.1  # times, seconds
 _LEAST_LIFE = 1.0  # seconds; one that dies sooner is not started again at once
+_AGAIN = 1.0  # seconds until the next attempt to start one, where that fails
 
 
 class Child:
@@ -53,7 +54,7 @@ class Child:
                     str(theirs.fileno()),
                     str(listener.fileno()),
                 ],
-                pass_fds=[theirs.fileno(), listener.fileno()],
+                pass_fds=[theirs.fileno(), listener.fileno(), plan["board"]],
                 env=environ,
             )
         with contextlib.suppress(BrokenPipeError):  # it is dead already, and that is noticed
@@ -69,7 +70,7 @@ class Keeper:
     Args:
         options: the service's options.
         address: host and port of the ops port.
-        board: path of its board.
+        board: descriptor of its board.
         server: gunicorn's arbiter.
 
     Raises:
@@ -77,11 +78,11 @@ class Keeper:
     """
 
     def __init__(
-        self, options: ServeOptions, address: tuple[str, int], board: Path, server: Any
+        self, options: ServeOptions, address: tuple[str, int], board: int, server: Any
     ) -> None:
         self._log = server.log
         self._plan: dict[str, Any] = {
-            "board": str(board),
+            "board": board,
             "announce": True,
             "successor": False,
             "application": getattr(server.app, "app_uri", None),
@@ -91,19 +92,21 @@ class Keeper:
         self._listener = _inherited() or _listen(address)
         self._child: Child | None = None
         self._ended = False
+        self._starting = BoundedSemaphore()
 
     def __repr__(self) -> str:
         return f"<Keeper of {self._child} at {self._address}>"
 
     def start(self) -> None:
         """Start the ops process; from now on there is one."""
-        gevent.spawn(self._keep, self._spawn())
+        # Bare greenlets: nobody finds them by looking for `gevent.Greenlet` to kill.
+        gevent.spawn_raw(self._keep, self._spawn())
 
     def replace(self, options: ServeOptions) -> None:
         """Start one with new code and new options; the old one serves until it is ready."""
         self._set(options)
         self._plan["announce"] = False
-        gevent.spawn(self._keep, Child(self._listener, {**self._plan, "successor": True}))
+        gevent.spawn_raw(self._keep, Child(self._listener, {**self._plan, "successor": True}))
 
     def stop(self) -> None:
         """Let the ops process end; for the arbiter's own end."""
@@ -131,8 +134,17 @@ class Keeper:
         folder = None if options.no_metrics else os.environ.get(metrics.FOLDER)
         self._plan |= {"options": asdict(options), "metrics": folder}
 
+    def settle(self) -> None:
+        """Wait until no ops process is about to start; before a worker is forked.
+
+        A worker would inherit the pipe whose end tells that the other has started.
+        """
+        with self._starting:
+            pass
+
     def _spawn(self) -> Child:
-        self._child = Child(self._listener, self._plan)
+        with self._starting:
+            self._child = Child(self._listener, self._plan)
         self._plan["announce"] = False  # who comes after it has nothing to tell again
         return self._child
 
@@ -153,12 +165,23 @@ class Keeper:
                 return
             self._log.error("%r has ended, another is started", child)
             gevent.sleep(max(0.0, _LEAST_LIFE - (time.monotonic() - child.born)))
-            child = self._spawn()
+            child = self._spawn_at_last(child)
+
+    def _spawn_at_last(self, child: Child) -> Child:
+        """Start another as soon as that works; return the old one at the end of the service."""
+        while not self._ended:
+            try:
+                return self._spawn()
+            except OSError as error:  # there is no free descriptor, process or memory
+                self._log.error("the ops process cannot be started, it is tried again: %s", error)
+            gevent.sleep(_AGAIN)
+        return child
 
     def _take_over(self, child: Child) -> None:
         before, self._child = self._child, child
         if before is not None and before is not child:
-            before.channel.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # it has died meanwhile
+                before.channel.shutdown(socket.SHUT_WR)
 
 
 def _inherited() -> socket.socket | None:

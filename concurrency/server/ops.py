@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from concurrency.server import folder
@@ -74,8 +73,8 @@ class _Process:
             for name, value in plan["options"].items()
         }
         options = ServeOptions(**values)
-        board = Board(Path(plan["board"]))
-        self._folder = board.path.parent
+        board = Board(plan["board"])
+        self._folder = folder.own()
         self._is_successor, self._announces = plan["successor"], plan["announce"]
         self._channel = channel
         self._listener = listener
@@ -100,7 +99,8 @@ class _Process:
         self._listener.close()
         self._health.close()
         self._watch.end()
-        folder.remove_left(self._folder)
+        if self._folder is not None:
+            folder.remove_left(self._folder)
 
     def _loaded(self, good: bool) -> None:
         """Take over from a predecessor, if there is one and the application is good."""

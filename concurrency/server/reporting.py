@@ -1,4 +1,4 @@
-"""What a worker reports of itself: its row of the board, by a greenlet and by each request.
+"""What a worker reports of itself: its row of the board, four times a second and by request.
 
 Knows nothing of who reads it. `mine` is the report of this process, once it is a worker.
 """
@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import gevent
-
+from concurrency._periodic import Periodic
 from concurrency.db import pool_statistics
 from concurrency.observe import metrics
 from concurrency.server.board import Row
 from concurrency.server.options import ServeOptions
 
-__all__ = ["PERIOD", "Report", "mine", "resident"]
+__all__ = ["PERIOD", "UPKEEP", "Memory", "Report", "mine"]
 
 PERIOD = 0.25  # seconds between two beats
+UPKEEP = 2.0  # seconds between two looks for files that are missing
 
 # Linux alone has it; where it is missing the memory is not watched.
 _STATM = Path("/proc/self/statm")
@@ -48,7 +49,11 @@ class Report:
         self._most_memory = options.max_memory * 1024 * 1024
         self._collects = collects
         self._metrics: metrics.Metrics | None = None
-        self._greenlet: gevent.Greenlet[..., Any] | None = None
+        self._memory = Memory()
+        self._periodic = Periodic(
+            "the report of this worker", PERIOD, self._look, pulse=self.row.beat
+        )
+        self._upkeep = Periodic("the upkeep of this worker's files", UPKEEP, self._restore)
         if collects:
             metrics.name_files(str(row.number))
 
@@ -79,25 +84,28 @@ class Report:
             self._metrics = metrics.Metrics()
         self.row.write(loaded=True)
         self.row.beat(0.0)
-        self._greenlet = gevent.spawn(self._run)
+        self._periodic.start()
+        self._upkeep.start()
 
-    def _run(self) -> None:
-        while True:
-            due = time.monotonic() + PERIOD
-            gevent.sleep(PERIOD)
-            self._beat(max(0.0, time.monotonic() - due))
+    def _restore(self) -> None:
+        """Have this worker's files where they belong, if a cleaner of folders took them."""
+        with suppress(FileNotFoundError):  # the folder is the arbiter's to make again
+            if self._collects:
+                metrics.restore()
+            window = getattr(self._worker, "window", None)
+            if window is not None:
+                window.restore()
 
-    def _beat(self, lag: float) -> None:
-        pools, memory = pool_statistics(), resident()
+    def _look(self) -> None:
+        pools, memory = pool_statistics(), self._memory.resident()
         gate = getattr(self._worker, "gate", None)
         self.row.write(
             waiters=sum(pool.waiting for pool in pools.values()),
             memory=memory,
             stalled=0.0 if gate is None else gate.stalled(),
         )
-        self.row.beat(lag)
         if self._metrics is not None:
-            self._metrics.lag(lag)
+            self._metrics.lag(self.row.read().lag)
             self._metrics.pools(pools)
         if 0 < self._most_memory < memory and self._worker.alive:
             self._worker.log.warning(
@@ -112,9 +120,22 @@ class Report:
 mine: Report | None = None
 
 
-def resident() -> int:
-    """Return how many bytes of this process are in memory, or 0 where nobody says."""
-    try:
-        return int(_STATM.read_bytes().split()[1]) * _PAGE
-    except FileNotFoundError:
-        return 0
+class Memory:
+    """How much memory this process has; it works without a free descriptor, once it is made."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+        with suppress(OSError):  # then it is tried again
+            self._open()
+
+    def _open(self) -> None:
+        if _STATM.exists():
+            self._descriptor = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC)
+
+    def resident(self) -> int:
+        """Return how many bytes are in memory, or 0 where the system does not tell."""
+        if self._descriptor is None:
+            self._open()
+        if self._descriptor is None:
+            return 0
+        return int(os.pread(self._descriptor, 256, 0).split()[1]) * _PAGE

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from concurrency._periodic import Periodic
 from concurrency.observe import metrics
 from concurrency.server import django_settings, extras, folder, steps, survey, worker_class
 from concurrency.server.board import FAILED, STARTED, Board, Row
-from concurrency.server.configuration import collect_metrics, effective
+from concurrency.server.configuration import collect_metrics, effective, private_folder
 from concurrency.server.keeper import Keeper
 from concurrency.server.options import OptionError, ServeOptions
+from concurrency.server.reporting import UPKEEP
 from concurrency.server.screen import screen
 from concurrency.server.sources import current
 
@@ -37,7 +40,10 @@ class Service:
         self._survey = survey.take()
         django_settings.note(getattr(server.app, "app_uri", None))
         self.options = _options(server)
-        self.board = Board(folder.make() / "board", create=True)
+        private_folder()
+        self.board = Board()
+        self._upkeep = Periodic("the upkeep of the service's folder", UPKEEP, self._restore)
+        self._upkeep.start()
         self.board.say(note="starts", wanted=server.num_workers)
         self._keeper: Keeper | None = None if self.options.no_ops else self._keep(server)
 
@@ -47,7 +53,7 @@ class Service:
     def _keep(self, server: Any) -> Keeper:
         address = self.options.ops_address
         try:
-            keeper = Keeper(self.options, address, self.board.path, server)
+            keeper = Keeper(self.options, address, self.board.descriptor, server)
         except OSError as error:
             folder.remove()
             sys.exit(
@@ -82,8 +88,18 @@ class Service:
         if self._keeper is not None:
             self._keeper.replace(self.options)
 
+    def _restore(self) -> None:
+        """Have the folder again, if a cleaner of temporary folders has removed it."""
+        folder.restore()
+        if self.collects:
+            metrics.restore()
+
     def row(self) -> Row:
         """Return a row for a worker that is about to be forked."""
+        with suppress(OSError):  # it counts in memory until there is a place for files
+            self._restore()
+        if self._keeper is not None:
+            self._keeper.settle()
         row = self.board.row()
         row.claim(-1)
         return row
@@ -91,7 +107,8 @@ class Service:
     def ended(self, row: Row) -> None:
         """Free the row of a worker that has ended, and forget what it was as long as it lived."""
         if self.collects:
-            metrics.forget(str(row.number))
+            with suppress(OSError):  # a cleaner was faster
+                metrics.forget(str(row.number))
         row.release()
 
     @property
@@ -101,6 +118,7 @@ class Service:
 
     def in_worker(self) -> None:
         """Let go of what belongs to the arbiter; called in a worker."""
+        self._upkeep.stop()
         if self._keeper is not None:
             self._keeper.forget()
 
@@ -115,6 +133,7 @@ class Service:
 
     def end(self) -> None:
         """End the ops process and remove the folder."""
+        self._upkeep.stop()
         if self._keeper is not None:
             self._keeper.stop()
         folder.remove()

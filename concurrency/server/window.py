@@ -24,10 +24,12 @@ __all__ = ["PATTERN", "Window", "read"]
 PATTERN = "greenlets-*.sock"
 
 _LIMIT = 5.0  # seconds that either side waits for the other
+_PAUSE = 0.2  # seconds after an error, such as that there is no free descriptor
 
 _socket: Any = get_original("socket", "socket")
 _start_new_thread = get_original("_thread", "start_new_thread")
 _get_ident = get_original("_thread", "get_ident")
+_sleep = get_original("time", "sleep")
 
 
 class Window:
@@ -48,23 +50,47 @@ class Window:
         Raises:
             OSError: the folder is not there, or its path is too long for a socket.
         """
-        self._listener = _socket(socket.AF_UNIX)
-        self._listener.bind(str(self._path))
-        self._listener.listen()
-        _start_new_thread(self._serve, ())
+        listener = _socket(socket.AF_UNIX)
+        try:
+            listener.bind(str(self._path))
+            listener.listen()
+        except BaseException:
+            listener.close()
+            raise
+        self._listener = listener
+        _start_new_thread(self._serve, (listener,))
+
+    def restore(self) -> None:
+        """Be in the folder again, if a cleaner of temporary folders has removed the socket.
+
+        Raises:
+            OSError: the folder is not there.
+        """
+        if self._listener is not None and not self._path.exists():
+            before = self._listener
+            self.open()
+            before.shutdown(socket.SHUT_RDWR)  # ends the wait of its thread
 
     def close(self) -> None:
         """Take the socket away."""
+        self._listener = None
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
 
-    def _serve(self) -> None:
-        while True:
-            client, _ = self._listener.accept()
-            with client, contextlib.suppress(OSError):
-                client.settimeout(_LIMIT)
-                seen = [asdict(one) for one in look(self._thread)]
-                client.sendall(json.dumps(seen).encode())
+    def _serve(self, listener: Any) -> None:
+        while self._listener is listener:
+            try:
+                client, _ = listener.accept()
+                with client:
+                    self._show(client)
+            except Exception:  # noqa: BLE001 - a native thread shares no lock, so it logs nothing
+                _sleep(_PAUSE)
+        listener.close()
+
+    def _show(self, client: Any) -> None:
+        client.settimeout(_LIMIT)
+        seen = [asdict(one) for one in look(self._thread)]
+        client.sendall(json.dumps(seen).encode())
 
 
 def read(path: Path) -> list[dict[str, Any]]:

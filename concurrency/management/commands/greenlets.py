@@ -30,7 +30,10 @@ class Command(BaseCommand):  # type: ignore[misc]
 
     def handle(self, *args: Any, arbiter: int | None, **options: Any) -> None:
         """Print a table for each worker."""
-        services = [path for pid, path in folder.running() if arbiter in (None, pid)]
+        try:
+            services = [path for pid, path in folder.running() if arbiter in (None, pid)]
+        except OSError as error:
+            raise CommandError(str(error)) from None
         if not services:
             raise CommandError("no service of yours is running; see `manage.py serve`")
         for service in services:

@@ -15,26 +15,30 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def board(tmp_path):
-    made = Board(tmp_path / "board", create=True)
+def board():
+    made = Board()
     yield made
     made.close()
 
 
 def test_a_worker_is_seen_by_another_process(board):
-    """Another process, which opens the file, sees what a worker writes."""
+    """Another process, which inherits the memory, sees what a worker writes."""
     row = board.row()
     row.claim(7)
     row.beat(0.5)
     row.write(in_flight=3, waiters=2, loaded=True, draining=True)
     code = (
-        "import sys; from pathlib import Path; from concurrency.server.board import Board\n"
+        "import sys; from concurrency.server.board import Board\n"
         "assert 'gevent' not in sys.modules and 'django' not in sys.modules\n"
-        "w = Board(Path(sys.argv[1])).workers()\n"
+        "w = Board(int(sys.argv[1])).workers()\n"
         "print([(x.pid, x.in_flight, x.waiters, x.lag, x.loaded, x.draining) for x in w])\n"
     )
     said = subprocess.run(
-        [sys.executable, "-c", code, board.path], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", code, str(board.descriptor)],
+        cwd=ROOT,
+        pass_fds=[board.descriptor],
+        capture_output=True,
+        text=True,
     )
     assert said.stdout == "[(7, 3, 2, 0.5, True, True)]\n", said.stderr
 
@@ -66,7 +70,7 @@ def test_the_service_has_a_phase_and_a_note(board):
 
 
 def test_a_full_board_says_so(board):
-    """With more workers than rows the error names the file and the number."""
+    """With more workers than rows the error names the number."""
     with pytest.raises(RuntimeError, match=r"board has rows for 256 workers"):
         for pid in range(1, 300):
             board.row().claim(pid)

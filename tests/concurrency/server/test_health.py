@@ -14,8 +14,8 @@ from tests.servers import until
 
 
 @pytest.fixture
-def board(tmp_path):
-    made = Board(tmp_path / "board", create=True)
+def board():
+    made = Board()
     made.say(phase=STARTED, note="", wanted=2)
     yield made
     made.close()

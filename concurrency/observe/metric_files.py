@@ -1,0 +1,151 @@
+"""The files in which prometheus-client counts, made safe for disks that fill up.
+
+prometheus-client gives a file a size and writes to it through a mapping. Where a disk is
+full, or a cleaner of temporary folders has removed the folder, that kills the process
+(SIGBUS) or raises in whatever counts. Here a file is allocated when it is made, and
+counting goes on in memory where that fails, until there is a place on the disk again.
+Importing this module imports prometheus-client.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO
+from weakref import WeakSet
+
+from prometheus_client import mmap_dict, values
+
+from concurrency import _files
+
+__all__ = ["install", "restore"]
+
+logger = logging.getLogger("concurrency.metrics")
+
+_SIZE = 1 << 16  # bytes, at first; prometheus-client doubles them
+_HEAD = 8  # bytes before the first value
+
+_all: WeakSet[CountingFile] = WeakSet()
+
+
+class CountingFile(mmap_dict.MmapedDict):
+    """A file of values that can be written at any time.
+
+    Args:
+        filename: where the ops process reads it.
+        read_mode: whether it is only read.
+    """
+
+    _f: Any  # the open file; None while it counts in memory
+    _m: Any
+    _capacity: int
+    _used: int
+    _positions: dict[str, int]
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        self._path = Path(filename)
+        try:
+            if not read_mode:
+                _make(self._path)
+            super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+            if not _HEAD <= self._used <= self._capacity or "" in self._positions:
+                raise ValueError("it is damaged")
+        except Exception as error:
+            # Also what prometheus-client raises for a file that is damaged.
+            if read_mode:
+                raise
+            self._positions, self._used = {}, _HEAD
+            self._go_on_in_memory(_HEAD.to_bytes(_HEAD, sys.byteorder), _SIZE, error)
+        _all.add(self)
+
+    def _init_value(self, key: str) -> None:
+        """Make room for a value, and begin it."""
+        needed = self._used + len(key.encode()) + 32  # its length, padding, two numbers
+        size = self._capacity
+        while size < needed:
+            size *= 2
+        if size != self._capacity:
+            self._grow(size)
+        super()._init_value(key)  # type: ignore[no-untyped-call]
+
+    def _grow(self, size: int) -> None:
+        if self._f is None:
+            self._use(None, size, self._m[: self._used])
+            return
+        try:
+            _files.allocate(self._f.fileno(), size)
+        except OSError as error:
+            self._go_on_in_memory(self._m[: self._used], size, error)
+
+    def _go_on_in_memory(self, content: bytes, size: int, error: Exception) -> None:
+        logger.warning(
+            "metrics: %s cannot be written, its values are kept in memory until it can: %s",
+            self._path,
+            error,
+        )
+        self._use(None, size, content)
+
+    def close(self) -> None:
+        """Use it no more."""
+        super().close()  # type: ignore[no-untyped-call]
+        self._m = None
+
+    def restore(self) -> None:
+        """Have the values in the named file again, if that is not so.
+
+        Raises:
+            OSError: it cannot be written yet.
+        """
+        if self._m is None or (self._f is not None and os.fstat(self._f.fileno()).st_nlink):
+            return
+        descriptor, name = tempfile.mkstemp(prefix=".", dir=self._path.parent)
+        new, file = Path(name), os.fdopen(descriptor, "r+b")
+        try:
+            _files.allocate(descriptor, self._capacity)
+        except BaseException:
+            file.close()
+            new.unlink()
+            raise
+        self._use(file, self._capacity, self._m[: self._used])
+        new.replace(self._path)
+
+    def _use(self, file: BinaryIO | None, size: int, content: bytes) -> None:
+        """Write to another file, or to memory alone, from now on."""
+        new = mmap.mmap(-1 if file is None else file.fileno(), size)
+        new[: len(content)] = content
+        before = getattr(self, "_f", None)
+        if before is not None:
+            before.close()
+        self._f, self._m, self._capacity = file, new, size
+
+
+def _make(path: Path) -> None:
+    """Make a file with a place on the disk, or none at all."""
+    with path.open("ab") as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            _files.allocate(file.fileno(), max(size, _SIZE))
+        except OSError:
+            if not size:
+                path.unlink()
+            raise
+
+
+def install() -> None:
+    """Have prometheus-client use such files from now on, which are this process's own."""
+    _all.clear()
+    values.MmapedDict = CountingFile  # type: ignore[attr-defined]
+
+
+def restore() -> None:
+    """Have all files of this process where they belong again.
+
+    Raises:
+        OSError: one cannot be written yet; the values are kept.
+    """
+    for file in list(_all):
+        file.restore()
