@@ -19,7 +19,7 @@ from django.db import connections
 from django.db.utils import DatabaseError
 
 from concurrency import _lateness, aio, conf
-from concurrency.db import options
+from concurrency.db import foreign, options
 from concurrency.db.wrapper import PooledDatabaseWrapper
 from concurrency.server.options import OptionError, ServeOptions
 from concurrency.server.options import problem as problem_of_serve
@@ -164,6 +164,15 @@ def _check_pool(alias: str, connection: Any, age: int | None) -> Iterator[checks
         yield checks.Error(
             f"DATABASES[{alias!r}]['OPTIONS']['pool']: {problem}.", id="concurrency.E005"
         )
+    for problem, remedy in foreign.foreign_options(connection):
+        yield checks.Error(f"DATABASES[{alias!r}]{problem}", hint=remedy, id="concurrency.E008")
+    if not connection.has_pool():
+        yield checks.Warning(
+            f"DATABASES[{alias!r}]: its pool is off ('pool': False): each greenlet opens a "
+            f"connection of its own, and there is no limit to their number.",
+            hint="Remove 'pool': False, which other pools need and this package does not.",
+            id="concurrency.W008",
+        )
     if age != 0:
         yield checks.Warning(
             f"DATABASES[{alias!r}]: CONN_MAX_AGE has no meaning for a pooled database.",
@@ -222,7 +231,8 @@ def check_server_limit(databases: Sequence[str] | None = None, **kwargs: Any) ->
     for alias in databases or ():
         connection: Any = connections[alias]
         ask = getattr(connection, "connections_allowed", None)
-        if ask is None or not isinstance(connection, PooledDatabaseWrapper):
+        is_pooled = isinstance(connection, PooledDatabaseWrapper) and connection.has_pool()
+        if ask is None or not is_pooled:
             continue
         try:
             allowed = ask()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -103,9 +103,7 @@ def problems(options: Mapping[str, Any]) -> list[str]:
         return [f"must be a dictionary, not {given!r}"]
     known = {field.name: field for field in fields(PoolOptions)}
     found = [
-        f"{name!r} is not an option; the options are {', '.join(known)}"
-        for name in given
-        if name not in known
+        f"{name!r} is not an option; {_instead(name, known)}" for name in given if name not in known
     ]
     for name, value in given.items():
         if name in known and (problem := _problem(name, value, known[name].default)):
@@ -113,6 +111,15 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     if not found and given.get("min_size", 0) > given.get("max_size", PoolOptions().max_size):
         found.append("min_size is larger than max_size")
     return found
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    from concurrency.db import foreign
+
+    remedy = foreign.replacement_in_pool(name)
+    if remedy is not None:
+        return f"psycopg_pool has it. {remedy.removesuffix('.')}"
+    return f"the options are {', '.join(known)}"
 
 
 def _problem(name: str, value: Any, default: object) -> str | None:

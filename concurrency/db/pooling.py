@@ -44,8 +44,12 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
 
     @property
     def _uses_pool(self) -> bool:
-        """Whether connections are leased; ``OPTIONS["pool"] = False`` turns it off."""
-        return self._may_use_pool and self.settings_dict["OPTIONS"].get("pool") is not False
+        """Whether connections are leased."""
+        return self._may_use_pool and self.has_pool()
+
+    def has_pool(self) -> bool:
+        """Return whether the settings want one: ``OPTIONS["pool"] = False`` turns it off."""
+        return self.settings_dict["OPTIONS"].get("pool") is not False
 
     def _pool(self) -> Pool:
         """Return the pool of this database, made when it is asked for the first time."""

@@ -35,7 +35,7 @@ def _pool(alias: str) -> dict[str, Any]:
 
     connection: Any = connections[alias]
     found: dict[str, Any] = {"alias": alias, "vendor": connection.vendor, "size": None}
-    if isinstance(connection, PooledDatabaseWrapper):
+    if isinstance(connection, PooledDatabaseWrapper) and connection.has_pool():
         found["size"] = connection.pool_options().max_size
     return found | _server(connection)
 

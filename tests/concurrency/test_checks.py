@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 from collections import namedtuple
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
+import psycopg_pool
 import pytest
 from django.core.checks import run_checks
 from django.db import connections
 from django.test import override_settings
 
 from concurrency import _lateness, checks
+from concurrency.db import foreign
+from concurrency.db.options import PoolOptions
+from concurrency.server.survey import survey
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +46,17 @@ def database():
 def test_a_sound_project_has_no_complaint():
     """The test settings themselves are clean, databases included."""
     assert run_checks(databases=["default"]) == []
+
+
+@contextmanager
+def fresh(alias):
+    """Have the wrapper of an alias made from its settings as they are."""
+    before = connections[alias]
+    del connections[alias]
+    try:
+        yield
+    finally:
+        connections[alias] = before
 
 
 EARLY = """
@@ -180,6 +198,160 @@ def test_bad_pool_options_of_a_url_are_named(database, options, part):
     (message,) = checks.check_databases()
     assert message.id == "concurrency.E005"
     assert part in message.msg
+
+
+PSYCOPG = "concurrency.db.backends.postgresql"
+SQLITE = "concurrency.db.backends.sqlite3"
+MYSQL = "concurrency.db.backends.mysql"
+
+
+@pytest.mark.parametrize(
+    ("engine", "changes", "problem", "remedy"),
+    [
+        (
+            PSYCOPG,
+            {"OPTIONS": {"MAX_CONNS": 20}},
+            "['OPTIONS']['MAX_CONNS'] is an option of django-db-geventpool.",
+            "OPTIONS['pool'] = {'max_size': 20}",
+        ),
+        (
+            PSYCOPG,
+            {"OPTIONS": {"REUSE_CONNS": 10}},
+            "['OPTIONS']['REUSE_CONNS'] is an option of django-db-geventpool.",
+            "OPTIONS['pool'] = {'min_size': 10}",
+        ),
+        (
+            PSYCOPG,
+            {"OPTIONS": {}, "POOL_OPTIONS": {"POOL_SIZE": 10}},
+            "['POOL_OPTIONS']['POOL_SIZE'] is an option of django-db-connection-pool.",
+            "{'max_size': 10}",
+        ),
+        (
+            PSYCOPG,
+            {"OPTIONS": {}, "POOL_OPTIONS": {"MAX_OVERFLOW": 5}},
+            "['POOL_OPTIONS']['MAX_OVERFLOW'] is an option",
+            "OPTIONS['pool']['max_size']",
+        ),
+        (
+            PSYCOPG,
+            {"OPTIONS": {}, "POOL_OPTIONS": {"RECYCLE": 3600}},
+            "['POOL_OPTIONS']['RECYCLE'] is an option",
+            "{'max_lifetime': 3600}",
+        ),
+        (
+            PSYCOPG,
+            {"OPTIONS": {}, "POOL_OPTIONS": {"TIMEOUT": 3}},
+            "['POOL_OPTIONS']['TIMEOUT'] is an option",
+            "{'timeout': 3}",
+        ),
+        (
+            PSYCOPG,
+            {"OPTIONS": {}, "POOL_OPTIONS": {"PRE_PING": True}},
+            "['POOL_OPTIONS']['PRE_PING'] is an option",
+            "looks at each connection",
+        ),
+        (
+            PSYCOPG,
+            {"OPTIONS": {"aplication_name": "shop"}},
+            "['OPTIONS']['aplication_name'] is no option of the driver",
+            "correct its name",
+        ),
+        (
+            MYSQL,
+            {"OPTIONS": {"chrset": "utf8mb4"}},
+            "['OPTIONS']['chrset'] is no option of the driver",
+            "correct its name",
+        ),
+        (
+            SQLITE,
+            {"OPTIONS": {"MAX_SIZE": 3}},
+            "['OPTIONS']['MAX_SIZE'] is no option of the driver",
+            "options of the pool stand in OPTIONS['pool']",
+        ),
+    ],
+)
+def test_options_of_other_pools_and_of_nobody_are_named(database, engine, changes, problem, remedy):
+    """E008 says what takes their place; without it every request would fail."""
+    database(ENGINE=engine, **changes)
+    with fresh("default"):
+        (message,) = checks.check_databases()
+    assert message.id == "concurrency.E008"
+    assert message.msg.startswith(f"DATABASES['default']{problem}")
+    assert remedy in message.hint
+
+
+@pytest.mark.parametrize(
+    ("engine", "options"),
+    [
+        (
+            PSYCOPG,
+            {
+                "application_name": "shop",
+                "sslmode": "prefer",
+                "prepare_threshold": 3,
+                "server_side_binding": True,
+                "isolation_level": 4,
+                "assume_role": "shop",
+                "pool": {"max_size": 2},
+                "pool_timeout": "3",
+            },
+        ),
+        (
+            MYSQL,
+            {"charset": "utf8mb4", "isolation_level": "serializable", "init_command": "DO 1"},
+        ),
+        (SQLITE, {"timeout": 3, "transaction_mode": "EXCLUSIVE", "init_command": "PRAGMA x"}),
+    ],
+)
+@pytest.mark.skipif("os.environ.get('TEST_DRIVER') == 'psycopg2'", reason="of psycopg 3")
+def test_options_of_the_driver_and_of_django_are_fine(database, engine, options):
+    """The driver is asked, and what Django takes out for itself it never sees."""
+    database(ENGINE=engine, OPTIONS=options)
+    with fresh("default"):
+        assert checks.check_databases() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("check", "looks at each connection"),
+        ("close_returns", "close() gives the connection back"),
+        ("configure", "connection_created"),
+        ("connection_class", "class of this package"),
+        ("conninfo", "own settings"),
+        ("kwargs", "into OPTIONS"),
+        ("name", "alias of its database"),
+        ("num_workers", "opened at the same time"),
+        ("open", "with the first query"),
+        ("reconnect_failed", "connects again"),
+        ("reconnect_timeout", "connects again"),
+    ],
+)
+def test_options_of_djangos_own_pool_are_explained(database, name, remedy):
+    """E005 says what takes their place, for each that psycopg_pool has and this pool has not."""
+    database(OPTIONS={"pool": {name: 1}})
+    (message,) = checks.check_databases()
+    assert message.id == "concurrency.E005"
+    assert message.msg.startswith(f"DATABASES['default']['OPTIONS']['pool']: {name!r} is not an")
+    assert "psycopg_pool has it" in message.msg
+    assert remedy in message.msg
+
+
+def test_every_option_of_psycopg_pool_is_known():
+    """A release that adds one is noticed here."""
+    theirs = set(inspect.signature(psycopg_pool.ConnectionPool).parameters)
+    ours = {field.name for field in fields(PoolOptions)} - {"lend_while_waiting"}
+    assert {name for name in theirs - ours if not foreign.replacement_in_pool(name)} == set()
+
+
+def test_a_pool_that_is_off_is_called_unbounded(database):
+    """W008: other pools need 'pool': False, this one is turned off by it."""
+    database(OPTIONS={"pool": False})
+    (message,) = checks.check_databases()
+    assert message.id == "concurrency.W008"
+    assert "no limit" in message.msg
+    (pool,) = survey()["pools"]
+    assert pool["size"] is None
 
 
 def test_a_pool_that_is_only_true_is_fine(database):
