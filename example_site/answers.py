@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-__all__ = ["Problem", "View", "api", "fact", "problem", "read_only", "text"]
+__all__ = ["Problem", "View", "api", "fact", "problem", "read_only", "text", "wants_page"]
 
 View = Callable[..., HttpResponse]
 
@@ -105,6 +105,11 @@ def problem(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     patch_vary_headers(response, ["Accept"])
     return response
+
+
+def wants_page(request: HttpRequest) -> bool:
+    """Return whether the sender likes HTML best; curl, which likes all the same, does not."""
+    return not request.GET.get("format") and _preferred(request, TEXT, JSON, HTML) == HTML
 
 
 def _says_json(request: HttpRequest) -> bool:

@@ -85,6 +85,8 @@ THROTTLE_LOGIN = environment.integer("THROTTLE_LOGIN", 10)
 TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 0)
 # Where requests are counted.
 CACHES = {"default": caches.from_url(environment.text("CACHE_URL", default=""))}
+# What `/` of a service without pages says: a sentence, and paths to try.
+ABOUT: dict[str, Any] = {"sentence": "", "paths": []}
 # Whether pages show when the calls behind them were made, and accounts that everybody knows are.
 DEVELOPMENT = False
 
@@ -147,6 +149,12 @@ DEVELOPMENT_URLS = {
 SERVICE_URLS = {
     name: environment.text(f"SERVICE_URL_{name.upper()}", default=url)
     for name, url in DEVELOPMENT_URLS.items()
+}
+
+# Where people find the other services that have pages; without an address there is no link.
+PUBLIC_URLS = {
+    "tweets": environment.text("PUBLIC_URL_TWEETS", default=""),
+    "admin": environment.text("PUBLIC_URL_ADMIN", default=""),
 }
 
 # Whether internal services ask their callers for a token, and the keys that sign it: without one

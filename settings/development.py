@@ -8,6 +8,8 @@ from settings.base import (
     DEFAULT_DATABASE,
     LOGICAL_DATABASES,
     MIDDLEWARE,
+    PUBLIC_URLS,
+    SERVICE_URLS,
     databases,
     environment,
 )
@@ -19,6 +21,8 @@ DATABASES = databases.of_service(LOGICAL_DATABASES, DEFAULT_DATABASE, local=True
 ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]"))
 
 DEVELOPMENT = True
+# On one machine services and people find each other at the same addresses.
+PUBLIC_URLS = {name: url or SERVICE_URLS[name] for name, url in PUBLIC_URLS.items()}
 # A developer's machine is busy with more than this; nobody is turned away for it.
 CONCURRENCY = {**CONCURRENCY, "SHED_AFTER": environment.number("SHED_AFTER", 0.0) or float("inf")}
 

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
+from example_site.pages.about import about
 from example_site.pages.errors import page_not_found
 
 __all__ = ["urlpatterns"]
@@ -17,6 +18,7 @@ def no_icon(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("", about),
     path("favicon.ico", no_icon),
     # With DEBUG as well, where Django would show its insides. Addresses without a slash at
     # their end are left to Django, which adds it.

@@ -367,3 +367,16 @@ def test_the_compiled_texts_are_those_of_the_source(lang: str) -> None:
         catalogue = gettext.GNUTranslations(compiled)
     assert {text: catalogue.gettext(text) for text, _ in pairs} == dict(pairs)
     assert sorted(set(texts()) - set(dict(pairs))) == []
+
+
+def test_the_front_page_leads_to_the_other_pages(fleet: Fleet) -> None:
+    """It links to the tweets, their documentation and the admin, in each language."""
+    for language in ("en", "de", "es", "fr"):
+        page = fleet["frontend"].get(f"/?lang={language}").text
+        for url in (
+            "http://127.0.0.1:8030/tweet/",
+            "http://127.0.0.1:8030/docs/",
+            "http://127.0.0.1:8001/admin/",
+        ):
+            assert f'href="{url}"' in page
+        assert ("The other services" in page) == (language == "en")

@@ -70,7 +70,6 @@ ERRORS = [
     ("user", "/person/%F0%9F%95%B5/", 404, "There is no person '🕵'."),
     ("user", "/person/%00/", 404, "There is no person '\\x00'."),
     ("user", "/person/a%2Fb/", 404, "There is nothing at /person/a/b/."),
-    ("user", "/", 404, "There is nothing at /."),
     ("user", "/greet/hello/", 404, "There is nothing at /greet/hello/."),
     ("user", f"/person/adler/?{'a&' * 1001}", 400, "This request cannot be understood."),
     ("frontend", f"/?{'a&' * 1001}", 400, "This request cannot be understood."),
@@ -86,6 +85,10 @@ ERRORS = [
     ("welcome", "/translate/hello/it/", 404, "There is no translation of 'hello' into 'it'."),
     ("welcome", "/translate/howareyou/en/", 404, "There is no translation of 'howareyou'"),
     ("welcome", "/translate/nothing/en/", 404, "There is no translation of 'nothing' into 'en'."),
+]
+ABOUT = [
+    ("user", "Knows persons: ", ["/person/", "/person/sherlock/"]),
+    ("welcome", "Knows greetings, ", ["/greet/hello/", "/greet/tod/18:03:09/"]),
 ]
 ONE_EACH = [("user", "/person/adler/"), ("welcome", "/greet/hello/")]
 
@@ -110,6 +113,23 @@ def test_a_fact_is_json(
         answer = fleet[service].get(path, {"Accept": "application/json"})
     assert (answer.status, json.loads(answer.text)) == (200, data)
     assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(("service", "sentence", "paths"), ABOUT)
+def test_a_service_says_what_it_is(
+    fleet: Fleet, service: str, sentence: str, paths: list[str]
+) -> None:
+    """The first address of an internal service names it, and paths of it that answer."""
+    text = fleet[service].get("/").text
+    assert text.startswith(f"This is the service {service}. {sentence}")
+    found = json.loads(fleet[service].get("/", {"Accept": "application/json"}).text)
+    assert (found["service"], found["paths"][:2]) == (service, paths)
+    page = fleet[service].get("/", {"Accept": "text/html"})
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    for path in found["paths"]:
+        assert path in text.splitlines()
+        assert f'<a href="{path}">' in page.text
+        assert fleet[service].get(path).status == 200
 
 
 @pytest.mark.parametrize(("service", "path", "status", "sentence"), ERRORS)

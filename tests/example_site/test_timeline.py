@@ -116,8 +116,8 @@ def test_texts_are_escaped() -> None:
     [
         ("en", "2.50 s", "25.00 s", "Faster by</dt><dd>10{times}", ["0.250", "2.500", "2.250"]),
         ("de", "2,50 s", "25,00 s", "Schneller um</dt><dd>10{times}", ["0,250", "2,500", "2,250"]),
-        ("fr", "2,50 s", "25,00 s", "facteur</dt><dd>10{times}", ["0,250", "2,500", "2,250"]),
-        ("es", "2,50 s", "25,00 s", "factor de</dt><dd>10{times}", ["0,250", "2,500", "2,250"]),
+        ("fr", "2,50 s", "25,00 s", "Accélération</dt><dd>10{times}", ["0,250", "2,500", "2,250"]),
+        ("es", "2,50 s", "25,00 s", "Aceleración</dt><dd>10{times}", ["0,250", "2,500", "2,250"]),
     ],
 )
 def test_numbers_that_are_read_are_written_as_the_language_does(

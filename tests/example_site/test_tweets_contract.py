@@ -91,12 +91,13 @@ def test_the_two_of_the_beginning(tweets: Tweeting) -> None:
     assert answer.headers["Content-Type"] == "application/json"
     found = answer.json()
     assert [tweet["text"] for tweet in found] == ["This is another test", "This is a test"]
+    assert [tweet["person"] for tweet in found] == ["watson", "sherlock"]
     assert [tweet["href"] for tweet in found] == [
         f"{tweets.server.url}/tweet/2",
         f"{tweets.server.url}/tweet/1",
     ]
     for tweet in found:
-        assert set(tweet) == {"text", "timestamp", "href"}
+        assert set(tweet) == {"text", "timestamp", "href", "person"}
         again = tweets.ask("GET", tweet["href"], account=False)
         assert (again.status_code, again.json()) == (200, tweet)
 
@@ -169,7 +170,7 @@ def test_the_life_of_a_tweet(tweets: Tweeting) -> None:
     made = tweets.ask("POST", "/tweet/", json={"text": "New", "timestamp": "1999-01-01T00:00:00Z"})
     assert made.status_code == 201
     tweet = made.json()
-    assert set(tweet) == {"text", "timestamp", "href"}
+    assert set(tweet) == {"text", "timestamp", "href", "person"}
     assert (tweet["text"], tweet["href"]) == ("New", made.headers["Location"])
     assert tweet["timestamp"] > "2020"
     href = tweet["href"]

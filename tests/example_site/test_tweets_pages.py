@@ -34,9 +34,9 @@ def complaints(browser: Any) -> list[str]:
     return [entry["message"] for entry in log if entry["source"] != "recommendation"]
 
 
-def show(browser: Any, tweets: Tweeting, path: str, size: str) -> None:
+def show(browser: Any, tweets: Tweeting, path: str, size: str, scheme: str = "light") -> None:
     """Open a page as somebody without an account."""
-    visit(browser, tweets.server, "/healthcheck/", size)
+    visit(browser, tweets.server, "/healthcheck/", size, scheme)
     # The service of tweets knows no password in a header.
     browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {}})
     browser.get(f"{tweets.server.url}{path}")
@@ -56,6 +56,32 @@ def test_a_tweet_by_the_form(browser: Any, tweets: Tweeting) -> None:
     )
     assert complaints(browser) == []
     assert tweets.ask("GET", "/tweet/").json()[0]["text"] == "By hand"
+
+
+@pytest.mark.parametrize(
+    ("path", "paper", "text"),
+    [
+        ("/tweet/", "rgb(17, 22, 27)", ".prettyprint"),
+        ("/account/login/", "rgb(17, 22, 27)", "label"),
+        ("/docs/", "rgb(28, 32, 34)", ".info p"),
+    ],
+)
+@pytest.mark.parametrize("size", ["phone", "desk"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_has_the_colours_asked_for(
+    browser: Any, tweets: Tweeting, path: str, paper: str, text: str, size: str, scheme: str
+) -> None:
+    """The frameworks' pages are dark for who wants it, with light text on them."""
+    show(browser, tweets, path, size, scheme)
+    WebDriverWait(browser, 20).until(lambda found: found.find_elements(By.CSS_SELECTOR, text))
+    background, colour = browser.execute_script(
+        "return [getComputedStyle(document.body).backgroundColor,"
+        "  getComputedStyle(document.querySelector(arguments[0])).color.match(/[0-9]+/g)]",
+        text,
+    )
+    assert (background == paper) == (scheme == "dark")
+    assert (min(map(int, colour[:3])) > 150) == (scheme == "dark")
+    assert complaints(browser) == []
 
 
 def test_the_description_needs_nobody_else(browser: Any, tweets: Tweeting) -> None:

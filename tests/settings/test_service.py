@@ -6,7 +6,7 @@ import pytest
 
 from settings import service
 from settings.environment import SettingsError
-from tests.settings.conftest import COMPLETE, Project
+from tests.settings.conftest import COMPLETE, PRODUCTION, Project
 
 NAMES = ["admin", "frontend", "tweets", "user", "welcome"]
 PORTS = {"frontend": 8000, "admin": 8001, "user": 8010, "welcome": 8020, "tweets": 8030}
@@ -90,3 +90,17 @@ def test_the_local_postgresql_has_all_of_them(project: Project) -> None:
     project.write({**COMPLETE, **local})
     found = project.value("[s.DATABASES['users']['NAME'], s.DATABASES['default']]", SERVICE="user")
     assert found == ["users", {}]
+
+
+@pytest.mark.slow
+def test_no_page_tells_where_services_are_inside(development: Project) -> None:
+    """Pages lead to public addresses alone; in development those are the ones that services use."""
+    inside = {"SERVICE_URL_TWEETS": "http://tweets.internal"}
+    assert development.value("s.PUBLIC_URLS", **inside) == {
+        "tweets": "http://tweets.internal",
+        "admin": "http://127.0.0.1:8001",
+    }
+    development.write(PRODUCTION)
+    assert development.value("s.PUBLIC_URLS", **inside) == {"tweets": "", "admin": ""}
+    found = development.value("s.PUBLIC_URLS", PUBLIC_URL_TWEETS="https://t.example", **inside)
+    assert found == {"tweets": "https://t.example", "admin": ""}

@@ -16,17 +16,14 @@ MAX_PEOPLE = 20
 
 
 class TweetSerializer(serializers.ModelSerializer):
-    """A tweet: its text, when it came, and its address.
-
-    Whose it is can be written; it is read as ``?person=`` and in the timeline.
-    """
+    """A tweet: its text, when it came, its address, and whose it is; empty when it is nobody's."""
 
     class Meta:
         model = Tweet
         fields = ("text", "timestamp", "href", "person")
         extra_kwargs = {
             "href": {"view_name": "tweets:tweet"},
-            "person": {"write_only": True, "help_text": "The slug of a person."},
+            "person": {"help_text": "The slug of a person; empty for nobody."},
         }
 
 

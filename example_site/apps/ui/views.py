@@ -75,7 +75,13 @@ def _page(
 ) -> HttpResponse:
     """Render a page with its content, or with the sentence that says why there is none."""
     status, found = _outcome(content)
-    context = {**found, "asked": asked, "languages": settings.LANGUAGES, "suggested": SUGGESTED}
+    context = {
+        **found,
+        "asked": asked,
+        "languages": settings.LANGUAGES,
+        "suggested": SUGGESTED,
+        "elsewhere": {name: url.rstrip("/") for name, url in settings.PUBLIC_URLS.items() if url},
+    }
     if settings.DEVELOPMENT:
         timeline = calls.timeline(_("Calls to other services"))
         context["timeline"] = timeline if timeline.bars else None

@@ -24,6 +24,8 @@ INSTALLED_APPS = ["example_site.pages"]
 MIDDLEWARE = ["example_site.gatekeeper.ServiceTokenMiddleware"]
 # Those of settings/base.py in which the apps have their tables.
 LOGICAL_DATABASES: list[str] = []
+# What `/` says, where the service has no page of its own there.
+ABOUT = {{"sentence": "Say here what it knows.", "paths": []}}
 '''
 
 URLS = '''"""URLs of the service {name}."""
