@@ -66,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Notes(Path(claims)))
     if os.environ.get("TEST_DRIVER") == "psycopg2":
         sys.modules["psycopg"] = None  # type: ignore[assignment]
+        os.environ["DATABASE_DRIVER"] = "psycopg2"  # or the settings undo it
     # Folders of tests that failed are to be looked at afterwards.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     home = str(guard.start("concurrency-tests-") / "postgresql")

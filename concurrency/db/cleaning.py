@@ -62,7 +62,7 @@ def _is_readable(descriptor: int) -> bool:
 def is_clean(driver: Driver, connection: PooledConnection) -> bool:
     """Return whether the next holder may have a connection as it is. Never waits."""
     raw = connection.raw
-    if connection.tainted or (connection.cursors and connection.has_open_cursors()):
+    if raw.tainted or (connection.cursors and connection.has_open_cursors()):
         return False
     return driver.is_clean(raw) and driver.attributes(raw) == connection.attributes
 

@@ -40,7 +40,6 @@ class PooledConnection:
         configured: whether the session has been set up for use by Django.
         references: how many there are to ``raw`` while a wrapper has it and user code
             does not; see ``handles``.
-        tainted: whether a holder may have changed the session.
         cursors: those that the holder has opened on the server.
         attributes: what the driver keeps on its side of the session; a holder who
             changes it gets the connection closed.
@@ -55,7 +54,6 @@ class PooledConnection:
         "idle_since",
         "raw",
         "references",
-        "tainted",
     )
 
     def __init__(self, raw: Any, attributes: Any, *, generation: int, lifetime: float) -> None:
@@ -68,9 +66,19 @@ class PooledConnection:
         self.idle_since = now
         self.configured = False
         self.references = 0
-        self.tainted = False
+        # Whatever opening it has done belongs to it.
+        raw.tainted = raw.is_beyond_reset = False
         # Not weak: one that was thrown away is still open on the server.
-        self.cursors: list[Any] = []
+        self.cursors: list[Any] = getattr(raw, "server_cursors", [])
+
+    @property
+    def tainted(self) -> bool:
+        """Whether a holder may have changed the session; the driver's connection notices it."""
+        return bool(self.raw.tainted)
+
+    @tainted.setter
+    def tainted(self, value: bool) -> None:
+        self.raw.tainted = value
 
     def has_open_cursors(self) -> bool:
         """Return whether a cursor on the server has rows that were not read."""

@@ -1,4 +1,7 @@
-"""Cursors that tell their wrapper about each statement, and what it makes of that."""
+"""Cursors that tell their wrapper about each statement.
+
+What a statement does to the session is noticed by the driver's connection.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def watch(cursor: Any) -> Any:
 
 
 class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
-    """Part of a pooled wrapper: notices what a holder does to its session."""
+    """Part of a pooled wrapper: knows what a holder does."""
 
     _lease: Lease | None
     _setting_up: bool
@@ -67,27 +70,14 @@ class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
         return watch(cursor)
 
     def before_statement(self, sql: Any) -> None:
-        """Take note of a statement that is about to run.
-
-        What is run while the session is set up, also by receivers of
-        ``connection_created``, belongs to it: that is run again for each holder.
-        """
+        """Take note of a statement that is about to run."""
         if not self._setting_up:
             run_hooks(at_statement)
         lease = self._lease
-        pooled = None if lease is None else lease.connection
-        if lease is None or pooled is None:
-            return
-        text = sql if isinstance(sql, str) else self.text_of(sql)
-        lease.sql = text
-        lease.idle_since = 0.0
-        if not (self._setting_up or pooled.tainted) and self.changes_session(text):
-            pooled.tainted = True
+        if lease is not None:
+            lease.sql = sql if isinstance(sql, str) else self.text_of(sql)
+            lease.idle_since = 0.0
 
     def text_of(self, sql: Any) -> str:
         """Return a statement as text that was not given as such."""
         return sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)
-
-    def changes_session(self, sql: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        return False

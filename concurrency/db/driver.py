@@ -8,6 +8,9 @@ from typing import Any, Protocol
 class Driver(Protocol):
     """The few operations on a raw connection in which drivers differ.
 
+    A raw connection has an attribute ``tainted``: whether a statement may have changed its
+    session beyond its transaction. ``drivers.watching`` has what sets it.
+
     Those marked 'local' must not wait; the others may, and the pool limits their
     time.
     """

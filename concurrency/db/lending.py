@@ -68,7 +68,10 @@ class Lending(BaseDatabaseWrapper):  # type: ignore[misc]
             return "other threads share it"
         if pooled.has_open_cursors():
             return "a cursor on the server is open"
-        return None if self.driver.is_clean(pooled.raw) else "a statement or transaction goes on"
+        if not self.driver.is_clean(pooled.raw):
+            return "a statement or transaction goes on"
+        is_as_it_was = self.driver.attributes(pooled.raw) == pooled.attributes
+        return None if is_as_it_was else "the driver's connection was changed, as by an adapter"
 
     # Taken back from an idle greenlet
 
@@ -117,11 +120,6 @@ class Lending(BaseDatabaseWrapper):  # type: ignore[misc]
             yield
         finally:
             self._kept -= 1
-
-    def remember_cursor(self, cursor: Any) -> None:
-        """Take note of a cursor on the server: it binds the session until it is closed."""
-        if self._pooled is not None:
-            self._pooled.cursors.append(cursor)
 
     def _release(self) -> None:
         """Give the lease back, as the wrapper does that this is a part of."""

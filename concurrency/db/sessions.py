@@ -14,14 +14,26 @@ from functools import lru_cache
 # looks like a comment may be one that MySQL executes.
 _START = r"(?:\A|;)(?:\s|\(|(?:--|#)[^\n]*\n|/\*M?!\d*|(?>/\*(?!M?!).*?\*/))*"
 
+# An argument of a function: a literal, or what has no comma in it.
+_ARGUMENT = r"\s*(?:'(?:[^']|'')*'|%\(\w+\)s|[^,()']+)\s*"
+
 _POSTGRESQL = re.compile(
     rf"{_START}(?:"
     r"SET(?!\s+(?:LOCAL|TRANSACTION|CONSTRAINTS)\b)|RESET|LISTEN|UNLISTEN|LOAD|DECLARE|DISCARD|DO|"
     r"PREPARE(?!\s+TRANSACTION\b)|CREATE\s+(?:\w+\s+){0,3}TEMP(?:ORARY)?)\b"
     r"|\bINTO\s+TEMP(?:ORARY)?\b"
     r"|\bpg_temp\."
-    r"|\bset_config\s*\("
+    # Not for the transaction alone.
+    rf"|\bset_config\s*\((?!{_ARGUMENT},{_ARGUMENT},\s*true\s*\))"
+    r"|\bdblink_connect(?:_u)?\s*\("
     r"|\bpg_(?:try_)?advisory_lock(?:_shared)?\s*\(",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# Parameters with a dot in their names are made by the first that sets them. From then on the
+# session answers '' where another one has NULL, whatever resets it.
+_PARAMETER = re.compile(
+    rf"{_START}SET\s+(?:SESSION\s+)?[\w$\"]+\s*\.|\bset_config\s*\((?!\s*'[^'.]*'\s*,)",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -40,7 +52,8 @@ _MYSQL = re.compile(
 _ASKING = "(?:table|index|foreign_key|integrity|quick)_|wal_checkpoint|optimize|incremental_vacuum"
 _SQLITE = re.compile(
     rf"{_START}(?:PRAGMA\s+(?:\w+\.)?(?:\w+\s*=|(?!{_ASKING})\w+\s*\()|"
-    r"(?:ATTACH|DETACH|CREATE\s+TEMP(?:ORARY)?)\b)",
+    r"(?:ATTACH|DETACH|CREATE\s+TEMP(?:ORARY)?)\b)"
+    r"|\b(?:temp|\"temp\")\s*\.|\bload_extension\s*\(",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -49,6 +62,12 @@ _SQLITE = re.compile(
 def changes_postgresql(sql: str) -> bool:
     """Return whether a statement changes a session of PostgreSQL."""
     return _POSTGRESQL.search(sql) is not None
+
+
+@lru_cache(maxsize=2048)
+def makes_parameter(sql: str) -> bool:
+    """Return whether a statement that changes a session of PostgreSQL may make a parameter."""
+    return _PARAMETER.search(sql) is not None
 
 
 @lru_cache(maxsize=2048)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import _thread
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
@@ -130,8 +131,7 @@ class PooledDatabaseWrapper(
             pooled.tainted = True
         self.adopt(pool.template)
         autocommit = self.settings_dict["AUTOCOMMIT"]
-        self._setting_up = True
-        try:
+        with self._as_set_up(pooled):
             if self.session_autocommit() == autocommit and not self._sets_up_itself:
                 self.autocommit = autocommit
             else:
@@ -140,19 +140,25 @@ class PooledDatabaseWrapper(
                 self.refresh_session()
                 return
             self.init_connection_state()
-        finally:
-            self._setting_up = False
         pooled.configured = True
         pooled.attributes = self.driver.attributes(pooled.raw)
         pooled.references = pooled.references or handles.count(pooled.raw)
 
     def _tell_receivers(self, pooled: PooledConnection) -> None:
         """Send ``connection_created``: for each lease, as what receivers set may differ."""
-        self._setting_up = True
-        try:
+        with self._as_set_up(pooled):
             if connection_created.send(sender=self.__class__, connection=self):
                 pooled.attributes = self.driver.attributes(pooled.raw)
+
+    @contextmanager
+    def _as_set_up(self, pooled: PooledConnection) -> Iterator[None]:
+        """Take what the block does for set-up, which is done again for each lease."""
+        raw, self._setting_up = pooled.raw, True
+        before = raw.tainted, raw.is_beyond_reset
+        try:
+            yield
         finally:
+            raw.tainted, raw.is_beyond_reset = before
             self._setting_up = False
 
     def _forget_transaction(self) -> None:

@@ -190,10 +190,6 @@ class Borrower(_Sharer):
         """Tell the lender, whose session it is that may be changed."""
         self.sharing.lender.before_statement(sql)
 
-    def remember_cursor(self, cursor: Any) -> None:
-        """Tell the lender, for the same reason."""
-        self.sharing.lender.remember_cursor(cursor)
-
     @contextmanager
     def keep(self) -> Iterator[None]:
         """Have the session reset after the test."""

@@ -17,6 +17,7 @@ import psycopg2
 from psycopg2 import extensions
 
 from concurrency.db.drivers import cancelling
+from concurrency.db.drivers.postgresql import WatchedPostgreSQL
 from concurrency.db.waiting import READ, WRITE, SocketWaiter
 
 logger = logging.getLogger("concurrency.db")
@@ -25,16 +26,29 @@ _IDLE = extensions.TRANSACTION_STATUS_IDLE
 _ACTIVE = extensions.TRANSACTION_STATUS_ACTIVE
 
 
-def _raises_interruption(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Raise the kill that arrived while a method of psycopg2 waited."""
+def _watched(
+    method: Callable[..., Any], statement: Callable[[Any], Any] | None = None
+) -> Callable[..., Any]:
+    """Look at the statement of a method that waits, and raise the kill that arrived meanwhile.
+
+    Args:
+        method: of psycopg2.
+        statement: makes the statement of its first argument, if it executes one.
+    """
 
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         connection = self if isinstance(self, Connection) else self.connection
+        if not isinstance(connection, Connection):
+            return method(self, *args, **kwargs)
+        if statement is not None:
+            connection.watch(statement(args[0] if args else next(iter(kwargs.values()), None)))
+        connection.is_watched = True
         try:
             return method(self, *args, **kwargs)
         finally:
-            interruption = getattr(connection, "interruption", None)
+            connection.is_watched = False
+            interruption = connection.interruption
             if interruption is not None:
                 connection.interruption = None
                 raise interruption
@@ -42,7 +56,7 @@ def _raises_interruption(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Connection(extensions.connection):
+class Connection(WatchedPostgreSQL, extensions.connection):
     """A connection that survives the kill of a greenlet that waits for it."""
 
     waiter: SocketWaiter | None = None
@@ -51,8 +65,23 @@ class Connection(extensions.connection):
     #: What was thrown into the greenlet that waited; raised again by the caller.
     interruption: BaseException | None = None
 
-    commit = _raises_interruption(extensions.connection.commit)
-    rollback = _raises_interruption(extensions.connection.rollback)
+    commit = _watched(extensions.connection.commit)
+    rollback = _watched(extensions.connection.rollback)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        #: Cursors on the server that were made; strong, as one that nobody has is still open.
+        self.server_cursors: list[Any] = []
+        super().__init__(*args, **kwargs)
+
+    def cursor(  # type: ignore[override]
+        self, name: str | None = None, cursor_factory: Any = None, **options: Any
+    ) -> Any:
+        """Return a cursor of whatever class, watched."""
+        kind: Any = cursor_factory or self.cursor_factory
+        cursor = super().cursor(name, cursor_factory=green_cursor(kind), **options)
+        if name is not None:
+            self.server_cursors.append(cursor)
+        return cursor
 
     def close(self) -> None:
         """Close the connection."""
@@ -62,15 +91,17 @@ class Connection(extensions.connection):
         super().close()
 
 
+_EXECUTING: dict[str, Callable[[Any], Any]] = {
+    "callproc": "{}(".format,
+    "copy_expert": lambda sql: sql,
+    "execute": lambda sql: sql,
+    "executemany": lambda sql: sql,
+}
 _WAITING = (
     "__next__",
-    "callproc",
     "close",
-    "copy_expert",
     "copy_from",
     "copy_to",
-    "execute",
-    "executemany",
     "fetchall",
     "fetchmany",
     "fetchone",
@@ -78,15 +109,32 @@ _WAITING = (
 )
 
 
+class _Green:
+    """Marks a class that ``green_cursor`` has made."""
+
+
 @functools.cache
 def green_cursor(base: type[extensions.cursor]) -> type[extensions.cursor]:
-    """Return a cursor class that raises a kill which arrived during a statement."""
-    methods = {name: _raises_interruption(getattr(base, name)) for name in _WAITING}
-    return type("Cursor", (base,), methods)
+    """Return a cursor class that looks at statements, and raises a kill that arrived in one."""
+    if issubclass(base, _Green):
+        return base
+    methods = {name: _watched(getattr(base, name)) for name in _WAITING}
+    methods |= {name: _watched(getattr(base, name), sql) for name, sql in _EXECUTING.items()}
+    return type("Cursor", (_Green, base), methods)
+
+
+@functools.cache
+def green_connection(base: type[extensions.connection]) -> type[extensions.connection]:
+    """Return a connection class that is like another and survives kills."""
+    if issubclass(base, Connection):
+        return base
+    return type(base.__name__, (Connection, base), {"__module__": base.__module__})
 
 
 def wait(connection: Any) -> None:
     """Wait for a connection; the callback of ``psycopg2.extensions``."""
+    if isinstance(connection, Connection) and not connection.is_watched:
+        connection.tainted = True  # by a cursor, or a method, that is none of ours
     while True:
         state = connection.poll()
         if state == extensions.POLL_OK:
@@ -139,6 +187,11 @@ def _stop_statement(connection: Any) -> bool:
     return not connection.closed
 
 
+def _kind_of(messages: Any) -> Any:
+    """Return what to compare of something that gets messages: of a list, that it is one."""
+    return list if type(messages) is list else messages
+
+
 class Psycopg2:
     """The pool's view of psycopg2; see ``concurrency.db.driver.Driver``."""
 
@@ -153,15 +206,28 @@ class Psycopg2:
     def is_clean(self, raw: Any) -> bool:
         # A kill that nobody has raised must not reach the next holder.
         left = getattr(raw, "interruption", None)
-        return left is None and not raw.closed and raw.info.transaction_status == _IDLE
+        if left is not None or raw.closed or raw.info.transaction_status != _IDLE:
+            return False
+        return not (raw.notices or raw.notifies)
 
     def attributes(self, raw: Any) -> Any:
         # The first become part of the next BEGIN, the others of what cursors do.
-        kinds = raw.cursor_factory, raw.encoding
-        return raw.isolation_level, raw.readonly, raw.deferrable, *kinds
+        return (
+            raw.isolation_level,
+            raw.readonly,
+            raw.deferrable,
+            raw.cursor_factory,
+            raw.encoding,
+            raw.string_types.copy(),
+            raw.binary_types.copy(),
+            _kind_of(raw.notices),
+            _kind_of(raw.notifies),
+        )
 
     def clean(self, raw: Any, seconds: float) -> None:
         raw.interruption = None
+        # What the server has told the last holder.
+        raw.notices, raw.notifies = [], []
         if raw.info.transaction_status == _ACTIVE and not _stop_statement(raw):
             raise TimeoutError("the statement could not be stopped")
         raw.rollback()
@@ -173,9 +239,12 @@ class Psycopg2:
             cursor.close()
 
     def reset(self, raw: Any) -> None:
+        if raw.is_beyond_reset:
+            raise psycopg2.NotSupportedError("a parameter that was made stays until the end")
         raw.autocommit = True
         with raw.cursor() as cursor:
             cursor.execute("DISCARD ALL")
+        raw.notices, raw.notifies = [], []
 
     def ping(self, raw: Any) -> None:
         autocommit, raw.autocommit = raw.autocommit, True

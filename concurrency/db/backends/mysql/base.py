@@ -7,7 +7,7 @@ from typing import Any
 from django.db.backends.mysql import base
 from django.utils.functional import cached_property
 
-from concurrency.db import cleaning, sessions
+from concurrency.db import cleaning
 from concurrency.db.drivers.pymysql import Connection, PyMySQL
 from concurrency.db.drivers.pymysql.control import Control
 from concurrency.db.wrapper import PooledDatabaseWrapper
@@ -62,10 +62,6 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
             template._server_data = super().mysql_server_data
         data: dict[str, Any] = template._server_data
         return data
-
-    def changes_session(self, sql: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        return sessions.changes_mysql(sql)
 
     def connections_allowed(self) -> int:
         """Return how many connections the server has for ordinary users."""

@@ -9,7 +9,6 @@ from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from concurrency._lateness import is_patched
-from concurrency.db import sessions
 from concurrency.db.driver import Driver
 from concurrency.db.wrapper import PooledDatabaseWrapper
 
@@ -44,8 +43,12 @@ class PooledPostgreSQL(PooledDatabaseWrapper):
         """Return Django's parameters, for the classes that wait on the hub."""
         params = super().get_connection_params()
         if not is_psycopg3 and is_patched():
-            params.setdefault("connection_factory", psycopg2.Connection)
+            factory = params.get("connection_factory", psycopg2.Connection)
+            if isinstance(factory, type):
+                params["connection_factory"] = psycopg2.green_connection(factory)
             params["cursor_factory"] = psycopg2.green_cursor(params["cursor_factory"])
+        elif is_patched():
+            params["cursor_factory"] = psycopg3.watched(params["cursor_factory"])
         return params
 
     def adopt(self, template: Any) -> None:
@@ -70,15 +73,11 @@ class PooledPostgreSQL(PooledDatabaseWrapper):
         return bool(self.connection.autocommit)
 
     def create_cursor(self, name: str | None = None) -> Any:
-        """Return a cursor; those on the server are remembered, as they bind the session."""
+        """Return a cursor; one that Django makes by itself is watched as the driver's are."""
         cursor = super().create_cursor(name)
-        if name:
-            self.remember_cursor(cursor)
+        if name and is_psycopg3 and self._uses_pool:
+            psycopg3.watch_on_server(cursor)
         return cursor
-
-    def changes_session(self, sql: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        return sessions.changes_postgresql(sql)
 
     def text_of(self, sql: Any) -> str:
         """Return a statement as text; psycopg's composed ones need the connection."""

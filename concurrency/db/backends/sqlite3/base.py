@@ -10,7 +10,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3 import base
 
 from concurrency._lateness import is_patched
-from concurrency.db import sessions
 from concurrency.db.backends.sqlite3 import memory
 from concurrency.db.backends.sqlite3.creation import DatabaseCreation
 from concurrency.db.drivers import sqlite
@@ -73,10 +72,6 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
     def session_autocommit(self) -> bool | None:
         """Return whether the leased session is in autocommit; the driver knows."""
         return self.connection.isolation_level is None
-
-    def changes_session(self, sql: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        return sessions.changes_sqlite(sql)
 
     # Closing
 

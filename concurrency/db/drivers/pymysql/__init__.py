@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from pymysql.err import Error
@@ -12,10 +13,44 @@ from concurrency.db.drivers.pymysql.control import Control
 __all__ = ["Connection", "Control", "PyMySQL"]
 
 
+# Asked for at the end of each lease, so without a step of Python.
+_ATTRIBUTES = attrgetter(
+    "charset",
+    "collation",
+    "encoding",
+    "use_unicode",
+    "cursorclass",
+    "encoders",
+    "decoders",
+    "changes.count",
+    "client_flag",
+    "max_allowed_packet",
+    "_read_timeout",
+    "_write_timeout",
+    # What connecting again, or a reset, does;
+    "host",
+    "port",
+    "unix_socket",
+    "bind_address",
+    "connect_timeout",
+    "user",
+    "password",
+    "server_public_key",
+    "ssl",
+    "ctx",
+    "db",
+    "sql_mode",
+    "init_command",
+    # another session is one to which the holder has connected again.
+    "session",
+)
+
+
 class PyMySQL:
     """The pool's view of PyMySQL; see ``concurrency.db.driver.Driver``."""
 
     error = Error
+    attributes = _ATTRIBUTES
 
     def fileno(self, raw: Any) -> int:
         return int(raw.fileno())
@@ -25,11 +60,6 @@ class PyMySQL:
 
     def is_clean(self, raw: Any) -> bool:
         return bool(raw.is_clean())
-
-    def attributes(self, raw: Any) -> Any:
-        names = raw.charset, raw.collation, raw.encoding
-        # Another session is one to which the holder has connected again.
-        return *names, raw.cursorclass, raw.sql_mode, raw.session
 
     def clean(self, raw: Any, seconds: float) -> None:
         with raw.at_once():

@@ -17,6 +17,9 @@ from pymysql.err import Error
 from concurrency.db.drivers.pymysql.answers import Answers, Result
 from concurrency.db.drivers.pymysql.control import Control, Session
 from concurrency.db.drivers.pymysql.stream import Stream
+from concurrency.db.drivers.pymysql.watching import watched
+from concurrency.db.drivers.watching import Changes, CountedDict, WatchedSession
+from concurrency.db.sessions import changes_mysql
 
 _COM_RESET_CONNECTION = 0x1F
 _QUIT = struct.pack("<iB", 1, COMMAND.COM_QUIT)
@@ -25,7 +28,7 @@ _IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 _AUTOCOMMIT = SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
 
 
-class Connection(Answers):
+class Connection(WatchedSession, Answers):
     """A connection that survives the kill of a greenlet that waits for it.
 
     Args:
@@ -41,11 +44,16 @@ class Connection(Answers):
     _rfile: Any
     _closed: bool
     _affected_rows: int
+    encoders: dict[Any, Any]
+    decoders: dict[Any, Any]
 
     def __init__(self, *, control: Control | None = None, **parameters: Any) -> None:
         super().__init__(**parameters)
         # Only now, because what happens while it is being made is the pool's business.
         self._control = control
+        self.changes = Changes()
+        self.encoders = CountedDict(self.encoders, self.changes)
+        self.decoders = CountedDict(self.decoders, self.changes)
 
     def _create_ssl_ctx(self, options: Any) -> Any:
         """Return what encrypts; without options, as by default, the same for all connections.
@@ -80,6 +88,27 @@ class Connection(Answers):
         self.session = Session(int(number), tuple(server))
         # As PyMySQL has left it: a new connection has inserted nothing yet.
         self._result, self._affected_rows = result
+
+    # What a holder does with it
+
+    def cursor(self, cursor: Any = None) -> Any:
+        """Return a cursor of the given class, whose statements are looked at."""
+        return watched(cursor or self.cursorclass)(self)
+
+    def query(self, sql: Any, unbuffered: bool = False) -> Any:
+        """Execute a statement; one that comes from no cursor is looked at here."""
+        if not self.is_watched:
+            self.watch(sql)
+        return super().query(sql, unbuffered)
+
+    def select_db(self, db: Any) -> None:
+        """Use another database, until the session is reset."""
+        self.tainted = True
+        super().select_db(db)
+
+    def changes_session(self, text: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        return changes_mysql(text)
 
     # State, without waiting
 

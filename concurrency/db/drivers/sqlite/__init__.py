@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from operator import attrgetter
 from typing import Any
 
 from concurrency.db.drivers.sqlite.connection import Connection
@@ -10,10 +11,18 @@ from concurrency.db.drivers.sqlite.connection import Connection
 __all__ = ["Connection", "SQLite"]
 
 
+# Transactions are sqlite3's own way to begin them, or autocommit, since Python 3.12.
+_NEWER = ("autocommit",) if hasattr(sqlite3.Connection, "autocommit") else ()
+
+# Asked for at the end of each lease, so without a step of Python.
+_ATTRIBUTES = attrgetter("row_factory", "text_factory", "changes", *_NEWER)
+
+
 class SQLite:
     """The pool's view of SQLite; see ``concurrency.db.driver.Driver``."""
 
     error = sqlite3.Error
+    attributes = _ATTRIBUTES
 
     def fileno(self, raw: Any) -> None:
         return None
@@ -23,9 +32,6 @@ class SQLite:
 
     def is_clean(self, raw: Any) -> bool:
         return bool(raw.is_clean())
-
-    def attributes(self, raw: Any) -> Any:
-        return raw.row_factory, raw.text_factory, raw.changes
 
     def clean(self, raw: Any, seconds: float) -> None:
         raw.make_clean(seconds)

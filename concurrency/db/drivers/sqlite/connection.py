@@ -89,6 +89,8 @@ class Connection(Delegating):
             sqlite3.OperationalError: others were writing for too long.
             BaseException: what ``work`` raised, or what the greenlet was killed with.
         """
+        if sql:
+            self.watch(sql)
         if self._thread.is_current():
             return work()
         writes, ends = text.writes(sql), text.ends_transaction(sql)
@@ -96,8 +98,9 @@ class Connection(Delegating):
         whole = text.undoes(sql)
         return self._perform(work, writes=writes, ends=ends, patiently=patiently, whole=whole)
 
-    def perform_script(self, work: Callable[[], T]) -> T:
-        """Execute statements of which nothing is known by calling ``work`` in the thread."""
+    def perform_script(self, script: str, work: Callable[[], T]) -> T:
+        """Execute statements by calling ``work`` in the thread."""
+        self.watch(script)
         if self._thread.is_current():
             return work()
         return self._perform(work, writes=True, ends=True, patiently=False)

@@ -83,7 +83,7 @@ class Cursor(sqlite3.Cursor):
         """Execute several statements."""
         self._forget()
         execute = super().executescript
-        self.connection.perform_script(lambda: execute(script))
+        self.connection.perform_script(script, lambda: execute(script))
         return self
 
     def _read(self, least: int, most: int) -> None:

@@ -9,8 +9,12 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-# What stays: functions, hooks, and another content.
+from concurrency.db.drivers.watching import WatchedSession
+from concurrency.db.sessions import changes_sqlite
+
+# What stays: functions, hooks, limits, another content, and a blob that is open.
 _CHANGING = (
+    "blobopen",
     "create_aggregate",
     "create_collation",
     "create_function",
@@ -21,15 +25,21 @@ _CHANGING = (
     "set_authorizer",
     "set_progress_handler",
     "set_trace_callback",
+    "setconfig",
+    "setlimit",
 )
 _READING = ("backup", "serialize")
 
 
-class Delegating(sqlite3.Connection):
+class Delegating(WatchedSession, sqlite3.Connection):
     """A connection for a subclass that knows how to get to the thread."""
 
     #: How often something was changed that stays.
     changes = 0
+
+    def changes_session(self, text: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        return changes_sqlite(text)
 
     def in_thread(self, call: Callable[[], Any], *, grace: float = 0.0) -> Any:
         """Return what ``call()`` returns in the connection's thread, which a subclass knows."""

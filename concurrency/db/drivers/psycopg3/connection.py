@@ -6,35 +6,30 @@ import contextlib
 import functools
 import logging
 from collections.abc import Callable, Generator, Iterator
-from operator import attrgetter
 from typing import Any, TypeVar
 
 import gevent
 import psycopg
 from psycopg import capabilities, generators
+from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 
 from concurrency.db.cleaning import KILL_BUDGET, PATIENCE
 from concurrency.db.drivers import cancelling
+from concurrency.db.drivers.postgresql import WatchedPostgreSQL
+from concurrency.db.drivers.psycopg3.watching import WatchedAdapters, watched
+from concurrency.db.drivers.watching import Changes
 from concurrency.db.waiting import SocketWaiter
 
 R = TypeVar("R")
 
 logger = logging.getLogger("concurrency.db")
 
-# The first become part of the next BEGIN, the others of what cursors do. Asked for at the end of
-# each lease, so almost without a step of Python.
-_ATTRIBUTES = attrgetter(
-    "modes", "prepare_threshold", "row_factory", "cursor_factory", "server_cursor_factory"
-)
-
-_IDLE = TransactionStatus.IDLE
-
 # Seconds until the next statement of a killed pipeline is cancelled.
 _CANCEL_AGAIN = 0.05
 
 
-class Connection(psycopg.Connection[Any]):
+class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
     """A connection whose statements wait on the hub, without polling.
 
     A greenlet that is killed while it waits for a statement has it cancelled on
@@ -44,13 +39,65 @@ class Connection(psycopg.Connection[Any]):
 
     #: The time zone that the session is known to have.
     time_zone: str | None = None
-    #: Isolation level, read only and deferrable of the transactions to come.
-    modes: tuple[Any, Any, Any] = (None, None, None)
+    #: What is called with what the server tells: of which kind it is, and the callable.
+    handlers: tuple[tuple[str, Any], ...] = ()
+    _watched_adapters: WatchedAdapters | None = None
     _waiter: SocketWaiter | None = None
     # Whether a kill has arrived in a pipeline.
     _was_killed = False
     #: Whether something could not be stopped, or a request to stop it is still under way.
     is_given_up = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        kinds: tuple[Any, Any] = self.cursor_factory, self.server_cursor_factory
+        self.cursor_factory, self.server_cursor_factory = map(watched, kinds)
+        #: Cursors on the server that were made; strong, as one that nobody has is still open.
+        self.server_cursors: list[Any] = []
+        #: Of adapters and types.
+        self.changes = Changes()
+
+    # What a holder does with it
+
+    def _start_query(self) -> Any:
+        # By whatever cursor: also by one that psycopg's classes were asked for directly.
+        if not self.is_watched:
+            self.tainted = True
+        return super()._start_query()
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """The adapters of this connection, as psycopg's; that they were changed is noticed."""
+        if self._watched_adapters is None:
+            self._watched_adapters = WatchedAdapters(super().adapters, self.changes)
+        return self._watched_adapters
+
+    def add_notice_handler(self, callback: Any) -> None:
+        """Have a callable see the server's notices, as psycopg's."""
+        super().add_notice_handler(callback)
+        self.handlers = (*self.handlers, ("notice", callback))
+
+    def remove_notice_handler(self, callback: Any) -> None:
+        """Have it see them no more, as psycopg's."""
+        super().remove_notice_handler(callback)
+        self._remove_handler("notice", callback)
+
+    def add_notify_handler(self, callback: Any) -> None:
+        """Have a callable see notifications, as psycopg's."""
+        super().add_notify_handler(callback)
+        self.handlers = (*self.handlers, ("notify", callback))
+
+    def remove_notify_handler(self, callback: Any) -> None:
+        """Have it see them no more, as psycopg's."""
+        super().remove_notify_handler(callback)
+        self._remove_handler("notify", callback)
+
+    def _remove_handler(self, kind: str, callback: Any) -> None:
+        handlers = list(self.handlers)
+        handlers.remove((kind, callback))
+        self.handlers = tuple(handlers)
+
+    # Waiting
 
     def wait(
         self,
@@ -161,26 +208,6 @@ class Connection(psycopg.Connection[Any]):
         if error is not None:
             raise error
 
-    # The setters of the properties call these.
-
-    def set_isolation_level(self, value: psycopg.IsolationLevel | None) -> None:
-        """Set it for the transactions to come, as psycopg's."""
-        super().set_isolation_level(value)
-        self._note_modes()
-
-    def set_read_only(self, value: bool | None) -> None:
-        """Set it for the transactions to come, as psycopg's."""
-        super().set_read_only(value)
-        self._note_modes()
-
-    def set_deferrable(self, value: bool | None) -> None:
-        """Set it for the transactions to come, as psycopg's."""
-        super().set_deferrable(value)
-        self._note_modes()
-
-    def _note_modes(self) -> None:
-        self.modes = self.isolation_level, self.read_only, self.deferrable
-
     def cancel_safe(self, *, timeout: float = 30.0) -> None:
         """Have the server stop what it does. As psycopg's, but blocks the hub with no libpq.
 
@@ -252,46 +279,3 @@ def _rest(gen: Generator[Any, Any, R], wanted: Any) -> Generator[Any, Any, R]:
         return result
     finally:
         gen.close()
-
-
-class Psycopg3:
-    """The pool's view of psycopg 3; see ``concurrency.db.driver.Driver``."""
-
-    error = psycopg.Error
-    attributes = _ATTRIBUTES
-
-    def fileno(self, raw: Any) -> int:
-        return int(raw.pgconn.socket)
-
-    def is_closed(self, raw: Any) -> bool:
-        return bool(raw.closed)
-
-    def is_clean(self, raw: Any) -> bool:
-        # The status of a closed connection is UNKNOWN, of one in use ACTIVE.
-        return raw.pgconn.transaction_status == _IDLE and not raw.is_given_up
-
-    def clean(self, raw: Any, seconds: float) -> None:
-        if raw.is_given_up:
-            raise TimeoutError("a statement could not be stopped")
-        if raw.pgconn.transaction_status == TransactionStatus.ACTIVE:
-            raw.stop()
-        raw.rollback()
-        raw.autocommit = True
-
-    def close_cursor(self, cursor: Any) -> None:
-        try:
-            cursor.close()
-        except psycopg.Error:
-            # Gone with its transaction, or when a FETCH from it was stopped. What is
-            # left is psycopg's own side, which would warn that it is open.
-            psycopg.Cursor.close(cursor)
-
-    def reset(self, raw: Any) -> None:
-        raw.autocommit = True
-        raw.execute("DISCARD ALL")
-
-    def ping(self, raw: Any) -> None:
-        raw.execute("")
-
-    def close(self, raw: Any) -> None:
-        raw.close()

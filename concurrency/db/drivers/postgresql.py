@@ -1,0 +1,24 @@
+"""What the two drivers of PostgreSQL have in common: which statements change a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from concurrency.db.drivers.watching import WatchedSession
+from concurrency.db.sessions import changes_postgresql, makes_parameter
+
+
+class WatchedPostgreSQL(WatchedSession):
+    """Mixin for a driver's connection; see ``WatchedSession``."""
+
+    def changes_session(self, text: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        if not changes_postgresql(text):
+            return False
+        if makes_parameter(text):
+            self.is_beyond_reset = True
+        return True
+
+    def text_of(self, sql: Any) -> str | None:
+        """Return a statement as text; composed ones need the connection."""
+        return str(sql.as_string(self)) if hasattr(sql, "as_string") else super().text_of(sql)

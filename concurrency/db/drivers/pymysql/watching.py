@@ -1,0 +1,51 @@
+"""Cursors of PyMySQL that have their connection look at statements before they run.
+
+Without them the connection would see statements with their parameters in them: long ones,
+no two alike, and with words in them that are no SQL.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from pymysql import cursors
+
+# The type information of PyMySQL knows nothing of what is overridden here.
+_Cursor: Any = cursors.Cursor
+
+
+class _Watched(_Cursor):  # type: ignore[misc]
+    """Mixin for a class of cursors."""
+
+    connection: Any
+
+    def execute(self, query: Any, args: Any = None) -> Any:
+        connection = self.connection
+        if connection is None or connection.is_watched:  # closed, or a part of executemany()
+            return super().execute(query, args)
+        connection.watch(query)
+        connection.is_watched = True
+        try:
+            return super().execute(query, args)
+        finally:
+            connection.is_watched = False
+
+    def executemany(self, query: Any, args: Any) -> Any:
+        connection = self.connection
+        if connection is None:
+            return super().executemany(query, args)
+        connection.watch(query)
+        connection.is_watched = True
+        try:
+            return super().executemany(query, args)
+        finally:
+            connection.is_watched = False
+
+
+@functools.cache
+def watched(base: Any) -> Any:
+    """Return a class of cursors that is like another and watched."""
+    if issubclass(base, _Watched):
+        return base
+    return type(base.__name__, (_Watched, base), {"__module__": base.__module__})

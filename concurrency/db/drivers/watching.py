@@ -1,0 +1,89 @@
+"""What a holder does below Django: on the driver's own connection and its cursors.
+
+Each statement is looked at where the driver executes it, so that no way around Django's
+cursors is one around the pool. One that comes by a way that is not known counts as a
+change: a false alarm costs a reset, a miss would give one holder's settings to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Changes", "CountedDict", "WatchedSession"]
+
+
+class WatchedSession:
+    """Mixin for a driver's connection: knows whether its session may have been changed."""
+
+    #: Whether a statement may have changed the session beyond its transaction.
+    tainted = False
+    #: Whether it was changed in a way that no reset undoes.
+    is_beyond_reset = False
+    #: Whether what the driver executes now has been looked at.
+    is_watched = False
+
+    def watch(self, sql: Any) -> None:
+        """Look at a statement that is about to run."""
+        if self.is_beyond_reset:
+            return
+        text = sql if isinstance(sql, str) else self.text_of(sql)
+        if text is None or self.changes_session(text):
+            self.tainted = True
+
+    def text_of(self, sql: Any) -> str | None:
+        """Return a statement as text that was not given as such, None if there is no way."""
+        return sql.decode(errors="replace") if isinstance(sql, (bytes, bytearray)) else None
+
+    def changes_session(self, text: str) -> bool:
+        """Return whether a statement changes the session beyond its transaction."""
+        raise NotImplementedError
+
+
+class Changes:
+    """How often a holder has changed something that cannot be compared.
+
+    Attributes:
+        count: grows with each change.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class CountedDict(dict[Any, Any]):
+    """A dictionary whose changes are counted, where to compare it would take too long.
+
+    Args:
+        content: what is in it.
+        changes: counts.
+    """
+
+    def __init__(self, content: dict[Any, Any], changes: Changes) -> None:
+        super().__init__(content)
+        self._changes = changes
+
+
+def _counting(name: str) -> Callable[..., Any]:
+    method = getattr(dict, name)
+
+    def change(self: CountedDict, *args: Any, **kwargs: Any) -> Any:
+        self._changes.count += 1
+        return method(self, *args, **kwargs)
+
+    return change
+
+
+for _name in (
+    "__delitem__",
+    "__ior__",
+    "__setitem__",
+    "clear",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+):
+    setattr(CountedDict, _name, _counting(_name))
