@@ -10,11 +10,11 @@ import contextlib
 import gc
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import gevent
@@ -22,15 +22,23 @@ from gevent.hub import Hub
 from greenlet import greenlet
 
 from concurrency import context
+from concurrency._places import is_library, line_of, outwards
 from concurrency.db.pool import Pool
 from concurrency.db.registry import leases
 from concurrency.observe import requests
 from concurrency.tasks import Task
+from concurrency.tasks.names import name_of
 
-__all__ = ["Seen", "frames_of", "look", "note_births", "request_in", "running_in", "sql_by_owner"]
-
-# Parts of the paths of code that is not the user's.
-_LIBRARIES = ("/site-packages/", "/lib/python", "/gevent/", "/concurrency/", "<frozen")
+__all__ = [
+    "Seen",
+    "frames_of",
+    "look",
+    "note_births",
+    "request_in",
+    "running_in",
+    "sql_by_owner",
+    "user_frame_of",
+]
 
 _OBSERVED = requests.observed.__code__
 _POOL_WAIT = Pool._wait.__code__
@@ -47,6 +55,7 @@ class Seen:
         parent: the greenlet that spawned it; empty if that is gone.
         waits: what it waits for and where, or that it runs.
         sql: the last statement on a connection that it holds; empty without one.
+        internal: whether it is of a library, and works for no request and no task of the user.
     """
 
     name: str
@@ -55,6 +64,7 @@ class Seen:
     parent: str
     waits: str
     sql: str
+    internal: bool
 
 
 def note_births() -> None:
@@ -98,26 +108,39 @@ def _seen(one: Any, sql: dict[int, str], running: FrameType | None) -> Seen:
     # The frame of the one that runs is only known to its thread.
     frames = frames_of(one.gr_frame or running)
     born = getattr(one, "concurrency_born", None)
+    request = request_in(frames) or _request_of(one)
     return Seen(
         name=_name(one),
         age=None if born is None else time.monotonic() - born,
-        request=request_in(frames) or _request_of(one),
+        request=request,
         parent=_parent(one),
         waits=_waits(one, frames),
         sql=sql.get(id(one), ""),
+        internal=not (request or id(one) in sql or _is_of_user(one, frames)),
     )
+
+
+def _is_of_user(one: Any, frames: list[FrameType]) -> bool:
+    """Return whether a greenlet runs code of the user, or is about to."""
+    code = getattr(_call_of(one), "__code__", None)
+    user = code is not None and not is_library(code)
+    return user or any(not is_library(frame.f_code) for frame in frames)
+
+
+def _call_of(one: Any) -> Any:
+    """Return what a greenlet of gevent calls, below what this package puts around it."""
+    known = vars(one) if isinstance(one, gevent.Greenlet) else {}
+    call: Any = known.get("_call") or known.get("_run") or type(one)
+    while isinstance(call, partial):
+        call = call.func
+    owner = getattr(call, "__self__", None)
+    return owner.fn if isinstance(owner, Task) else call
 
 
 def _name(one: Any) -> str:
     if not isinstance(one, gevent.Greenlet):
         return f"greenlet {id(one):#x}"
-    call: Any = vars(one).get("_call") or vars(one).get("_run") or type(one)
-    while isinstance(call, partial):
-        call = call.func
-    # What a bound method of ours is about says more than its name.
-    if isinstance(getattr(call, "__self__", None), Task):
-        return f"{one.name} {call.__self__!r}"
-    return f"{one.name} {getattr(call, '__qualname__', repr(call))}"
+    return f"{one.name} {name_of(one)}"
 
 
 def _parent(one: Any) -> str:
@@ -136,17 +159,13 @@ def _waits(one: Any, frames: list[FrameType]) -> str:
         what = f"a connection of {waiting.f_locals['self'].alias!r}"
     else:
         what = frames[0].f_code.co_name if frames else "its first turn"
-    own = next((f for f in frames if not _is_library(f.f_code)), None)
-    return what if own is None else f"{what}, {_place(own)}"
+    own = user_frame_of(frames)
+    return what if own is None else f"{what}, {line_of(own)} in {own.f_code.co_name}"
 
 
-def _is_library(code: CodeType) -> bool:
-    return any(part in code.co_filename for part in _LIBRARIES)
-
-
-def _place(frame: FrameType) -> str:
-    code = frame.f_code
-    return f"{code.co_filename.rpartition('/')[2]}:{frame.f_lineno} in {code.co_name}"
+def user_frame_of(frames: Iterable[FrameType]) -> FrameType | None:
+    """Return the innermost frame that is not of a library, None if there is none."""
+    return next((frame for frame in frames if not is_library(frame.f_code)), None)
 
 
 def _request_of(one: Any) -> str:
@@ -178,13 +197,7 @@ def _current_frame(thread: int) -> FrameType | None:
 
 def frames_of(frame: FrameType | None) -> list[FrameType]:
     """Return a frame and those that called it, the innermost first."""
-    return list(_outwards(frame))
-
-
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
+    return list(outwards(frame))
 
 
 def request_in(frames: Iterable[FrameType]) -> str:

@@ -6,6 +6,7 @@ looks whether it has. Nothing is done at switches of greenlets.
 
 from __future__ import annotations
 
+import linecache
 import logging
 import time
 import traceback
@@ -15,8 +16,9 @@ from typing import Any
 from gevent.hub import get_hub
 from gevent.monkey import get_original
 
+from concurrency._places import line_of
 from concurrency.db.registry import leases
-from concurrency.observe.greenlets import request_in, running_in
+from concurrency.observe.greenlets import request_in, running_in, user_frame_of
 
 __all__ = ["Monitor"]
 
@@ -79,12 +81,22 @@ class Monitor:
         request = request_in(frames)
         sql = _statement(frames)
         logger.warning(
-            "the hub is blocked for %.2f s, nobody else gets on; it runs%s%s:\n%s",
+            "%sthe hub is blocked for %.2f s, nobody else gets on; it runs%s%s:\n%s",
+            _line(frames),
             late,
             f" {request}" if request else " a greenlet outside of requests",
             f", SQL {sql!r}" if sql else "",
             "".join(traceback.format_stack(frames[0])).rstrip(),
         )
+
+
+def _line(frames: list[FrameType]) -> str:
+    """Return the line of the user's code that is executed, to begin a message with."""
+    own = user_frame_of(frames)
+    if own is None:
+        return ""
+    source = linecache.getline(own.f_code.co_filename, own.f_lineno).strip()
+    return f"{line_of(own)} in {own.f_code.co_name}{f', `{source}`' if source else ''}: "
 
 
 def _statement(frames: list[FrameType]) -> str:

@@ -85,11 +85,16 @@ def _let_be_watched(worker: Any) -> None:
         Monitor(conf.HUB_BLOCKED_AFTER).start()
     own = folder.own()
     if own is not None:
-        worker.window = Window(own)
+        worker.window = Window(own, ", ".join(map(_address, worker.sockets)))
         try:
             worker.window.open()
         except OSError as error:
             worker.log.warning("`manage.py greenlets` will not show this worker: %s", error)
+
+
+def _address(listener: Any) -> str:
+    name = listener.getsockname()
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
 
 
 def _watch_for_sigterm(drain: Drain) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from gevent.monkey import get_original
 
 from concurrency.observe.greenlets import look
+from concurrency.server.project import folder_of_project, settings_name
 
 __all__ = ["PATTERN", "Window", "read"]
 
@@ -37,10 +38,16 @@ class Window:
 
     Args:
         folder: the service's folder.
+        addresses: where the service listens, for people to read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, addresses: str = "") -> None:
         self._path = folder / f"greenlets-{os.getpid()}.sock"
+        self._service = {
+            "addresses": addresses,
+            "settings": settings_name(),
+            "project": folder_of_project(),
+        }
         self._thread = _get_ident()
         self._listener: Any = None
 
@@ -90,11 +97,11 @@ class Window:
     def _show(self, client: Any) -> None:
         client.settimeout(_LIMIT)
         seen = [asdict(one) for one in look(self._thread)]
-        client.sendall(json.dumps(seen).encode())
+        client.sendall(json.dumps({"service": self._service, "greenlets": seen}).encode())
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return what a worker shows.
+def read(path: Path) -> dict[str, Any]:
+    """Return what a worker shows: its ``service`` and its ``greenlets``.
 
     Raises:
         OSError: it has ended.
@@ -103,5 +110,5 @@ def read(path: Path) -> list[dict[str, Any]]:
         client.settimeout(_LIMIT)
         client.connect(str(path))
         data = b"".join(iter(lambda: client.recv(65536), b""))
-    found: list[dict[str, Any]] = json.loads(data)
+    found: dict[str, Any] = json.loads(data)
     return found

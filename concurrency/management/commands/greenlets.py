@@ -1,4 +1,4 @@
-"""`manage.py greenlets`: what the greenlets of this user's services do at this moment."""
+"""`manage.py greenlets`: what the greenlets of a project's services do at this moment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from concurrency.server import folder
+from concurrency.server.project import folder_of_project
 from concurrency.server.window import PATTERN, read
 
 __all__ = ["Command"]
@@ -25,10 +26,18 @@ class Command(BaseCommand):  # type: ignore[misc]
     def add_arguments(self, parser: CommandParser) -> None:
         """Add which service."""
         parser.add_argument(
-            "--arbiter", type=int, help="pid of one service's arbiter; default: all of yours"
+            "--arbiter", type=int, help="pid of one service's arbiter; default: all of the project"
+        )
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            dest="everything",
+            help="services of other projects and greenlets of libraries, too",
         )
 
-    def handle(self, *args: Any, arbiter: int | None, **options: Any) -> None:
+    def handle(
+        self, *args: Any, arbiter: int | None = None, everything: bool = False, **options: Any
+    ) -> None:
         """Print a table for each worker."""
         try:
             services = [path for pid, path in folder.running() if arbiter in (None, pid)]
@@ -36,20 +45,37 @@ class Command(BaseCommand):  # type: ignore[misc]
             raise CommandError(str(error)) from None
         if not services:
             raise CommandError("no service of yours is running; see `manage.py serve`")
-        for service in services:
-            for path in sorted(service.glob(PATTERN)):
-                self._show(path)
+        project = None if everything or arbiter is not None else folder_of_project()
+        paths = [path for service in services for path in sorted(service.glob(PATTERN))]
+        if not [path for path in paths if self._show(path, project, everything)]:
+            raise CommandError(
+                f"no worker of {project or 'your services'} is running"
+                f"{'; --all shows those of other projects' if project and paths else ''}"
+            )
 
-    def _show(self, path: Path) -> None:
+    def _show(self, path: Path, project: str | None, everything: bool) -> bool:
+        """Print what a worker shows, if it is of the project; return whether it is."""
         try:
-            seen = read(path)
+            shown = read(path)
         except OSError:
-            return  # a worker that has just ended
+            return False  # a worker that has just ended
+        service = shown["service"]
+        if project not in (None, service["project"]):
+            return False
+        seen = [one for one in shown["greenlets"] if everything or not one["internal"]]
+        hidden = len(shown["greenlets"]) - len(seen)
         rows = [tuple(map(str, _cells(one))) for one in seen]
         pid = path.stem.rpartition("-")[2]
-        self.stdout.write(f"worker {pid}: {len(rows)} greenlets")
-        for line in _aligned([_COLUMNS, *rows]):
+        left_out = f", and {hidden} of libraries (--all shows them)" if hidden else ""
+        self.stdout.write(f"{_name(service)}, worker {pid}: {len(rows)} greenlets{left_out}")
+        for line in _aligned([_COLUMNS, *rows]) if rows else ():
             self.stdout.write(line)
+        return True
+
+
+def _name(service: dict[str, str]) -> str:
+    where = service["settings"] or service["project"]
+    return f"{where} at {service['addresses']}" if service["addresses"] else where
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:

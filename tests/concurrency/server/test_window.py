@@ -22,28 +22,38 @@ COMMAND = """
 import sys
 import app_of_test
 from django.core.management import call_command
-call_command("greenlets", arbiter=int(sys.argv[1]))
+call_command("greenlets", *sys.argv[1:])
 """
 
 
-def shown(server, folder) -> str:
-    """Return what the command prints, run from another process."""
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND, str(server.process.pid)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", "CONCURRENCY_PATCH": "0"},
+def run(folder, *arguments, cwd=None) -> subprocess.CompletedProcess[str]:
+    """Run the command from another process."""
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, *arguments],
+        cwd=cwd or folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{folder}",
+            "CONCURRENCY_PATCH": "0",
+            "DJANGO_SETTINGS_MODULE": "",
+        },
         capture_output=True,
         text=True,
         check=False,
         timeout=10,
     )
+
+
+def shown(server, folder, *arguments) -> str:
+    """Return what it prints of a service."""
+    done = run(folder, "--arbiter", str(server.process.pid), *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_greenlets_are_shown_with_request_parent_wait_and_statement(start, tmp_path):
     """Also those of one worker whose hub is blocked, which tells who blocks it."""
-    server = start(worker=STOCK)
+    server = start(worker=STOCK, DJANGO_SETTINGS_MODULE="")
     asking, gathering, blocking = (server.connect() for _ in range(3))
     asking.send("/query/20/", "X-Request-ID: asks")
     gathering.send("/gather/20/", "X-Request-ID: gathers")
@@ -51,7 +61,9 @@ def test_greenlets_are_shown_with_request_parent_wait_and_statement(start, tmp_p
 
     def runs() -> bool:
         return any(
-            "pg_sleep" in one["sql"] for path in service.glob("*.sock") for one in read(path)
+            "pg_sleep" in one["sql"]
+            for path in service.glob("*.sock")
+            for one in read(path)["greenlets"]
         )
 
     until(runs, "the statement runs")
@@ -62,6 +74,26 @@ def test_greenlets_are_shown_with_request_parent_wait_and_statement(start, tmp_p
     assert re.search(r"GET /gather/20/ id gathers .* 2 children", text)
     assert len(re.findall(r"GET /gather/20/ id gathers .*Greenlet-\d+ .*sleep", text)) == 2
     assert re.search(r"GET /block/4/ id blocks .*runs, urls_of_test.py:\d+ in block", text)
+    assert re.search(r"urls_of_test.py:\d+ in block, `.*`: the hub is blocked", server.text())
+    (title,) = [line for line in text.splitlines() if "worker" in line]
+    pattern = rf"{re.escape(str(tmp_path))} at 127.0.0.1:\d+, worker \d+: (\d+) greenlets"
+    few, hidden = re.match(rf"{pattern}, and (\d+) of libraries \(--all shows", title).groups()
+    everything = shown(server, tmp_path, "--all")
+    (title,) = [line for line in everything.splitlines() if "worker" in line]
+    assert int(re.match(pattern, title).group(1)) >= int(few) + int(hidden) - 1
+    assert "Monitor" not in text
+
+
+def test_workers_of_other_projects_are_left_out(start, tmp_path, tmp_path_factory):
+    """Unless they are asked for."""
+    server = start(worker=STOCK, DJANGO_SETTINGS_MODULE="")
+    server.get()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    done = run(tmp_path, cwd=elsewhere)
+    assert done.returncode != 0
+    assert f"no worker of {elsewhere} is running; --all shows" in done.stderr
+    assert str(tmp_path) in run(tmp_path, "--all", cwd=elsewhere).stdout
+    assert str(tmp_path) in run(tmp_path).stdout
 
 
 def test_the_socket_is_gone_when_the_service_is(start):
