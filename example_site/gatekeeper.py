@@ -32,7 +32,7 @@ class ServiceTokenMiddleware:
             caller(request.headers.get(HEADER, ""))
         except BadToken as error:
             # Why is for us; the caller is told nothing that helps to guess.
-            logger.warning("%s is refused: %s", request.path, error)
+            logger.warning("%r is refused: %s", request.path, error)
             response = problem(request, 401, SENTENCE)
             response["WWW-Authenticate"] = HEADER
             return response

@@ -1,4 +1,7 @@
-"""Hashes passwords in a native thread: it computes for half a second, and others go on."""
+"""Hashes passwords in a native thread: it computes for half a second, and others go on.
+
+Django's own hashers compute in the hub's thread, where all requests of the process wait for it.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,11 @@
 
 It is counted in the cache, which adds in one step: neither two greenlets nor two processes can
 both be the last one allowed.
+
+Django REST framework's own throttles read a list, add to it and write it back: with a limit of
+three they let fifty requests through that wait for the cache at the same time. django-ratelimit
+counts as this module does, but its checks refuse a cache in memory, which is what there is
+without CACHE_URL.
 """
 
 from __future__ import annotations

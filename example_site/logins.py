@@ -1,4 +1,8 @@
-"""Limits how often passwords are tried: ``THROTTLE_LOGIN`` in the environment."""
+"""Limits how often passwords are tried: ``THROTTLE_LOGIN`` in the environment.
+
+A form is counted before the password is looked at. django-axes counts failures afterwards, so of
+many forms at the same time all are tried, and each costs a hash.
+"""
 
 from __future__ import annotations
 

@@ -246,6 +246,15 @@ def test_without_its_translation_a_greeting_is_one_still(
     assert 'class="note">La traducción no está disponible' in answer.text
 
 
+def test_a_language_writes_no_line_of_the_log(stage: tuple[WebServer, Puppet]) -> None:
+    """What was asked for is escaped where the log says that nobody translates it."""
+    frontend, backends = stage
+    backends.moods["/translate/"] = "broken"
+    assert frontend.get("/?person=watson&lang=x%0Aforged%1B%5B2K").status == 200
+    until(lambda: r"into 'x\nforged\x1b[2k'" in frontend.log(), "the failure is logged")
+    assert not [line for line in frontend.log().splitlines() if line.startswith("forged")]
+
+
 def test_fifty_users_while_a_service_answers_garbage(stage: tuple[WebServer, Puppet]) -> None:
     """While fifty users are there and persons are garbage, their pages name the service, all
     others are as ever, and all is well by itself afterwards."""

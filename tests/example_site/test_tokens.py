@@ -14,6 +14,7 @@ from django.test import override_settings
 
 from example_site.tokens import HEADER, BadToken, ServiceAuth, caller
 from tests.fleet import Fleet
+from tests.servers import until
 
 OLD, NEW, STRANGE = "old" * 11, "new" * 11, "strange" * 5
 SENTENCE = "This service answers other services alone, by a valid token in X-Service-Token."
@@ -122,6 +123,16 @@ def test_a_stranger_is_told_nothing(closed: Fleet, service: str, path: str) -> N
             assert json.loads(answer.text) == {"status": 401, "error": SENTENCE}
     for key in (OLD, NEW):
         assert closed[service].get(path, {HEADER: token(service, key)}).status == 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_stranger_writes_no_line_of_the_log(closed: Fleet) -> None:
+    """What a path has of line ends and escapes is escaped where its refusal is logged."""
+    assert closed["user"].get("/x%0Aforged%1B[2K%E2%80%A8forged/").status == 401
+    until(lambda: "forged" in closed["user"].log(), "the refusal is logged")
+    assert r"/x\nforged\x1b[2K\u2028forged/' is refused" in closed["user"].log()
+    assert not [line for line in closed["user"].log().splitlines() if line.startswith("forged")]
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def greet_everyone(calls: Calls, lang: str, moment: str) -> list[Welcome]:
                     lambda: _name(calls, person), lambda: _translate(calls, greeting, lang)
                 )
         except (BackendDown, BackendSlow) as error:
-            logger.warning("%s is not greeted: %s", person, error)
+            logger.warning("%r is not greeted: %s", person, error)
             return Welcome(person, failed=error.service)
         except (UnknownPerson, DeadlineExceeded):
             return Welcome(person, failed="user")
@@ -139,7 +139,7 @@ def _translate(calls: Calls, greeting: Greeting, lang: str) -> tuple[str, bool]:
     except (NotThere, Refused):
         raise UnknownLanguage(lang) from None
     except (BackendError, DeadlineExceeded) as error:
-        logger.warning("%s is not translated into %s: %s", greeting.slug, lang, error)
+        logger.warning("%r is not translated into %r: %s", greeting.slug, lang, error)
         return greeting.salutation, False
 
 
