@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -107,7 +107,7 @@ def translate(options: ServeOptions) -> dict[str, Any]:
     }
 
 
-def effective(options: ServeOptions, cfg: Any) -> ServeOptions:
+def effective(options: ServeOptions, cfg: Any, listeners: Sequence[Any] = ()) -> ServeOptions:
     """Return the options with what gunicorn really does in place of what they say.
 
     A `gunicorn.conf.py` and gunicorn's own command line may have decided otherwise.
@@ -115,6 +115,7 @@ def effective(options: ServeOptions, cfg: Any) -> ServeOptions:
     Args:
         options: as their sources have them.
         cfg: gunicorn's configuration.
+        listeners: its sockets, once it has them.
     """
     found: dict[str, Any] = {
         name: cfg.settings[name].get()
@@ -123,8 +124,8 @@ def effective(options: ServeOptions, cfg: Any) -> ServeOptions:
     found |= {name: cfg.settings[name].get() for name in ("max_requests", "max_requests_jitter")}
     found["worker_class"] = cfg.worker_class_str
     found["forwarded_allow_ips"] = ",".join(cfg.forwarded_allow_ips)
-    first = cfg.address[0]
-    if isinstance(first, int):  # a socket that was passed to gunicorn
+    first = listeners[0].getsockname() if listeners else cfg.address[0]
+    if isinstance(first, int):  # a socket that was passed to gunicorn, which will close it
         with socket.socket(fileno=os.dup(first)) as passed:
             first = passed.getsockname()
     if isinstance(first, tuple):

@@ -154,7 +154,7 @@ def _options(server: Any) -> ServeOptions:
     if lines := extras.missing(options):
         sys.exit(f"gunicorn: {'; '.join(lines)}")
     collect_metrics(options)
-    options = effective(options, server.cfg)
+    options = effective(options, server.cfg, server.LISTENERS)
     if not options.no_ops and options.ops_address[1] > 65535:
         sys.exit(
             f"gunicorn: {options.ops_address[1]} is no port; choose one by --ops-port or "
