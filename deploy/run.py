@@ -14,6 +14,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
@@ -27,6 +28,7 @@ from deploy.services import Service
 START_LIMIT = 60  # seconds until all services answer
 STOP_LIMIT = 15  # seconds; honcho kills what does not end in five
 POLL = 0.05  # seconds
+TELL = 5.0  # seconds without a word
 # Where the settings refuse an empty DATABASE_URL, no server is started in its place.
 WITHOUT_LOCAL_DATABASE = ("settings.production", "settings.test")
 
@@ -76,13 +78,18 @@ def _prepare(ending: Ending, stack: contextlib.ExitStack) -> None:
     _refuse_taken_ports()
     if not envfile.value_of("DATABASE_URL") and _environment() not in WITHOUT_LOCAL_DATABASE:
         server = CheckoutPostgres()
-        if server.start():
+        with _telling("Starting PostgreSQL; the first time its data are made"):
+            started = server.start()
+        if started:
             stack.callback(server.stop)
         _say(f"PostgreSQL listens on 127.0.0.1:{server.record.port}.")
-    for command in (("migrate", "--no-input", "--verbosity", "0"), ("seed_account",)):
+    for what, *command in (
+        ("Migrating the databases", "migrate", "--no-input", "--verbosity", "0"),
+        ("Making the account of the demonstration", "seed_account"),
+    ):
         if ending:
             return
-        with _process("manage.py", *command) as process:
+        with _telling(what), _process("manage.py", *command) as process:
             while process.poll() is None and not ending:
                 time.sleep(POLL)
         if process.returncode and not ending:
@@ -94,13 +101,11 @@ def _serve(ending: Ending, stack: contextlib.ExitStack) -> None:
     mark = secrets.token_hex(8)
     # Those that honcho has started live on when it is killed.
     stack.callback(services.end_those_with, mark)
-    honcho = stack.enter_context(
-        _process("-m", "honcho", "-e", os.devnull, "-f", str(services.PROCFILE), "start", mark=mark)
-    )
+    honcho = stack.enter_context(_process("-m", "deploy.procfile", mark=mark))
     until = time.monotonic() + START_LIMIT
     silent = _services()
     while silent and not ending and honcho.poll() is None:
-        silent = [service for service in silent if not _answers(service)]
+        silent = [service for service in silent if not _answers(service, mark)]
         if time.monotonic() > until:
             raise Failure(f"{silent[0].name} does not answer after {START_LIMIT} s.")
         time.sleep(POLL)
@@ -172,11 +177,12 @@ def _services() -> list[Service]:
     return services.read(*_address())
 
 
-def _answers(service: Service) -> bool:
-    """Whether somebody speaks HTTP there; what is said does not matter."""
+def _answers(service: Service, mark: str) -> bool:
+    """Whether somebody speaks HTTP there; what is said does not matter, and is not logged."""
     connection = http.client.HTTPConnection(service.reachable, service.port, timeout=5)
     try:
-        connection.request("GET", "/favicon.ico")  # for which no service asks another
+        # For the icon no service asks another.
+        connection.request("GET", "/favicon.ico", headers={"X-Request-ID": mark})
         connection.getresponse()
     except (OSError, http.client.HTTPException):
         return False
@@ -214,6 +220,26 @@ def _greet() -> None:
         "",
         "Ctrl-C ends it.",
     )
+
+
+@contextlib.contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """Say what is being done, and every few seconds that it still is."""
+    _say(f"{what} ...")
+    over = threading.Event()
+    begun = time.monotonic()
+
+    def tell() -> None:
+        while not over.wait(TELL):
+            _say(f"  {time.monotonic() - begun:.0f} s")
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def _say(*lines: str) -> None:

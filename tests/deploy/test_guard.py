@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -38,12 +40,20 @@ time.sleep(600)
 """
 
 
-def test_a_killed_run_leaves_neither_a_frozen_server_nor_a_folder(tmp_path: Path) -> None:
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder for temporary files which servers that refuse to run as root can reach."""
+    with tempfile.TemporaryDirectory(prefix="place-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def test_a_killed_run_leaves_neither_a_frozen_server_nor_a_folder(place: Path) -> None:
     """SIGKILL, while its PostgreSQL is stopped by a signal, leaves no process and no data."""
     with subprocess.Popen(
         [sys.executable, "-c", RUN],
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(place)},
         stdout=subprocess.PIPE,
         text=True,
     ) as run:
@@ -53,7 +63,7 @@ def test_a_killed_run_leaves_neither_a_frozen_server_nor_a_folder(tmp_path: Path
         run.kill()
         run.stdout.close()
     until(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids), "processes end", LIMIT)
-    until(lambda: not any(tmp_path.iterdir()), "the folder is removed", LIMIT)
+    until(lambda: not any(place.iterdir()), "the folder is removed", LIMIT)
     assert not Path(data).exists()
 
 
@@ -82,11 +92,11 @@ CASES += [(name, signal.SIGINT) for name in ("bench", "soak", "suite", "pytest",
 @pytest.mark.mariadb
 @pytest.mark.parametrize(("name", "number"), CASES)
 def test_a_run_that_is_told_to_end_leaves_nothing(
-    tmp_path: Path, name: str, number: signal.Signals
+    place: Path, name: str, number: signal.Signals
 ) -> None:
     """SIGTERM and Ctrl-C end each command with all that it has started, without a traceback."""
     environment = {key: value for key, value in os.environ.items() if "COVERAGE" not in key}
-    environment |= {"TMPDIR": str(tmp_path), "PYTEST_DEBUG_TEMPROOT": str(tmp_path.parent)}
+    environment |= {"TMPDIR": str(place), "PYTEST_DEBUG_TEMPROOT": tempfile.gettempdir()}
     environment |= {"DATABASE_URL": "", "TEST_PROCESSES": "2"}
     with subprocess.Popen(
         [sys.executable, *COMMANDS[name]],
@@ -97,11 +107,14 @@ def test_a_run_that_is_told_to_end_leaves_nothing(
         text=True,
         start_new_session=True,
     ) as run:
-        until(lambda: len(started_by(tmp_path)) > 1, "it has started something", 60)
-        # As a terminal does with Ctrl-C, or a supervisor with SIGTERM.
-        (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
-        printed, _ = run.communicate(timeout=60)
+        try:
+            until(lambda: len(started_by(place)) > 1, "it has started something", 60)
+            # As a terminal does with Ctrl-C, or a supervisor with SIGTERM.
+            (os.killpg if number == signal.SIGINT else os.kill)(run.pid, number)
+            printed, _ = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert "Traceback" not in printed, printed
     assert run.returncode != 0
-    until(lambda: not started_by(tmp_path), "all processes end", LIMIT)
-    until(lambda: not any(tmp_path.iterdir()), "all folders are removed", LIMIT)
+    until(lambda: not started_by(place), "all processes end", LIMIT)
+    until(lambda: not any(place.iterdir()), "all folders are removed", LIMIT)

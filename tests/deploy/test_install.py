@@ -41,3 +41,31 @@ def test_what_is_missing_is_said(python: str, sentence: str, tmp_path: Path) -> 
     assert answer.returncode == 1
     assert sentence in answer.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_what_takes_long_is_told(tmp_path: Path) -> None:
+    """While a step runs there is a line every five seconds; its failure ends the script."""
+    go, programs = tmp_path / "go", tmp_path / "programs"
+    programs.mkdir()
+    for name, text in {
+        "python": f'case "$*" in *"-m venv"*) until [ -e {go} ]; do :; done; exit 3;; esac',
+        "sleep": "exit 0",  # seconds that pass at once
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    with subprocess.Popen(
+        ["sh", SCRIPT, tmp_path / "venv"],
+        cwd=ROOT,
+        env={
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PYTHON_FOR_VENV": str(programs / "python"),
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Making ")
+        assert process.stdout.readline() == "  5 s\n"
+        go.touch()
+        process.stdout.read()
+        assert process.wait() == 3

@@ -161,6 +161,11 @@ def test_make_run_twice(checkout: Checkout) -> None:
     base = f"http://127.0.0.1:{checkout.port}"
     with checkout.run(*make_run(), CONCURRENCY_NO_OPS="") as run:
         said = run.until("Ctrl-C ends it.")
+        lines = [line for line in said.splitlines() if " | " in line]
+        assert any("Booting worker" in line for line in lines)
+        times = [re.findall(r"\d\d:\d\d:\d\d", line) for line in lines]
+        assert {len(found) for found in times} == {1}, "each has one time"
+        assert "favicon" not in said, "and none is about a request of its own"
         ops = f"http://127.0.0.1:{checkout.port + 1000}"
         assert requests.get(f"{ops}/startup", timeout=10).json()["status"] == "ok"
         assert f"curl -u user:password '{base}/ten-slow-requests/'" in said
