@@ -68,7 +68,7 @@ APP_DATABASES = {
     "tweets": "tweets",
 }
 DATABASE_ROUTERS = ["example_site.databases.router.AppRouter"]
-drivers.choose(environment.text("DATABASE_DRIVER", default=drivers.PSYCOPG))
+drivers.choose(environment.text("DATABASE_DRIVER", default=""))
 # The logical databases of this service. Each is a physical one by its URL.
 LOGICAL_DATABASES = _own.pop("LOGICAL_DATABASES")
 # The one that Django takes when nobody says which; without it, that is an error.

@@ -132,8 +132,10 @@ def _unknown(module: str) -> SettingsError:
 
 def forget() -> None:
     """Drop the settings modules, so that who is forked from here imports them as they are then."""
+    # What is known of the process stays: what came from the file, and which driver is hidden.
+    kept = {__name__, "settings.drivers"}
     for name in [*sys.modules]:
-        if name.startswith(("settings.", "example_site.services.")) and name != __name__:
+        if name.startswith(("settings.", "example_site.services.")) and name not in kept:
             del sys.modules[name]
 
 

@@ -110,12 +110,13 @@ def test_the_driver_is_chosen(development: Project, given: str, is_psycopg3: boo
     assert development.value(DRIVER, DATABASE_DRIVER=given) is is_psycopg3
 
 
-def test_another_driver_after_a_reload(development: Project) -> None:
+@pytest.mark.parametrize("last", ["psycopg", ""])
+def test_another_driver_after_a_reload(development: Project, last: str) -> None:
     """A driver that Django has not taken yet can be changed when the settings are read anew."""
     answer = development.run(
         "import os\n"
         "from settings import environment\n"
-        "for os.environ['DATABASE_DRIVER'] in ('psycopg2', 'psycopg'):\n"
+        f"for os.environ['DATABASE_DRIVER'] in ('psycopg2', {last!r}):\n"
         "    environment.select()\n"
         "    environment.forget()\n"
         "from django.db.backends.postgresql.psycopg_any import is_psycopg3\n"
@@ -129,6 +130,19 @@ def test_another_driver_after_a_reload(development: Project) -> None:
     assert complaint.startswith(
         "DATABASE_DRIVER is psycopg2, but Django has taken psycopg already."
     )
+
+
+def test_without_psycopg_django_takes_the_other(development: Project) -> None:
+    """Where psycopg 3 is not installed and none is chosen, nobody has to choose."""
+    answer = development.run(
+        "import sys\n"
+        "sys.modules['psycopg'] = None\n"
+        "from settings import environment\n"
+        "environment.select()\n"
+        "from django.db.backends.postgresql.psycopg_any import is_psycopg3\n"
+        "print(is_psycopg3)\n"
+    )
+    assert answer.stdout == "False\n", answer.stderr
 
 
 def test_a_driver_that_is_not_installed_is_named(development: Project) -> None:
