@@ -63,7 +63,7 @@ class LatePatchError(ConcurrencyError, RuntimeError):
         return (
             f"the patch came too late: {facts}. Make `import concurrency.patch` the first "
             f"statement of the entry point (manage.py, wsgi.py, gunicorn.conf.py, ...; for "
-            f"pytest: -p concurrency.patch), so that it runs before the import of "
+            f"pytest: -p concurrency.testing.plugin), so that it runs before the import of "
             f"{', '.join(self.modules)}."
         )
 

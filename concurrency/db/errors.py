@@ -120,13 +120,23 @@ class FanOutInAtomicBlock(ConcurrencyError, InterfaceError):  # type: ignore[mis
 
     Attributes:
         alias: the database's alias.
+        in_test: whether it is the transaction of a test that shares no connections.
     """
 
-    def __init__(self, alias: str) -> None:
+    def __init__(self, alias: str, *, in_test: bool = False) -> None:
         self.alias = alias
+        self.in_test = in_test
         super().__init__(alias)
 
     def __str__(self) -> str:
+        if self.in_test:
+            return (
+                f"database {self.alias!r} is used by the child of a test that runs inside a "
+                f"transaction: the child has a connection of its own and sees none of the "
+                f"test's rows. Let them share one: for manage.py test put "
+                f"concurrency.testing.SharedConnectionsMixin before TestCase, for pytest add "
+                f"-p concurrency.testing.plugin to addopts. Or use TransactionTestCase."
+            )
         return (
             f"database {self.alias!r} is used by the child of a greenlet that waits for it "
             f"inside atomic: the child has a connection of its own, does not see what its "

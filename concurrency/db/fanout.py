@@ -40,27 +40,35 @@ def check(wrapper: Any) -> None:
     Need not be called while ``context.waiting`` and ``context.others_started`` are empty.
 
     Raises:
-        FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise".
+        FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise", or the
+            transaction is a test's and the setting is not "allow".
     """
     ancestor = context.ancestor()
     while ancestor is not None:
         greenlet = ancestor.greenlet()
         waits = ancestor.waits or greenlet in context.waiting
-        if waits and _is_in_atomic(greenlet, wrapper):
-            _report(wrapper.alias)
+        other = _in_atomic(greenlet, wrapper) if waits else None
+        if other is not None:
+            _report(FanOutInAtomicBlock(wrapper.alias, in_test=_is_of_test(other)))
             return
         ancestor = ancestor.outer
 
 
-def _is_in_atomic(greenlet: Any, wrapper: Any) -> bool:
+def _in_atomic(greenlet: Any, wrapper: Any) -> Any:
+    """Return the wrapper of a greenlet that is inside ``atomic`` on the same database, or None."""
     other = wrapper_of(greenlet, wrapper.alias)
-    return other is not None and other is not wrapper and other.hides_from_children()
+    hides = other is not None and other is not wrapper and other.hides_from_children()
+    return other if hides else None
 
 
-def _report(alias: str) -> None:
-    error = FanOutInAtomicBlock(alias)
+def _is_of_test(wrapper: Any) -> bool:
+    blocks = wrapper.atomic_blocks
+    return bool(blocks) and bool(blocks[0]._from_testcase)
+
+
+def _report(error: FanOutInAtomicBlock) -> None:
     policy = conf.FAN_OUT_IN_ATOMIC
-    if policy == "raise":
+    if policy == "raise" or (error.in_test and policy == "warn"):
         raise error
     frame = _places.user_frame()
     if policy == "warn" and frame is not None:
