@@ -28,7 +28,7 @@ _SIZE = (_ROWS + 1) * _NUMBERS * 8 + _TEXT
 STARTING, STARTED, FAILED = range(3)
 
 _PID, _BORN, _BEAT, _IN_FLIGHT, _WAITERS, _LAG, _DRAINING, _REQUESTS, _MEMORY, _LOADED = range(10)
-_STALLED = 10
+_STALLED, _UNSENT = 10, 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class Worker:
         memory: bytes that are resident.
         draining: whether it was told to end.
         stalled: seconds for which its line of requests has not moved.
+        unsent: bytes of answers that wait for slow clients.
     """
 
     pid: int
@@ -60,6 +61,7 @@ class Worker:
     memory: int
     draining: bool
     stalled: float = 0.0
+    unsent: int = 0
 
     @property
     def silent(self) -> float:
@@ -133,6 +135,7 @@ class Row:
         draining: bool | None = None,
         loaded: bool | None = None,
         stalled: float | None = None,
+        unsent: int | None = None,
     ) -> None:
         """Set those numbers that are given."""
         for index, value in (
@@ -143,6 +146,7 @@ class Row:
             (_DRAINING, draining),
             (_LOADED, loaded),
             (_STALLED, stalled),
+            (_UNSENT, unsent),
         ):
             if value is not None:
                 self._numbers[index] = value
@@ -162,6 +166,7 @@ class Row:
             memory=int(numbers[_MEMORY]),
             draining=bool(numbers[_DRAINING]),
             stalled=numbers[_STALLED],
+            unsent=int(numbers[_UNSENT]),
         )
 
 

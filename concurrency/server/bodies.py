@@ -16,11 +16,9 @@ from gunicorn.http.errors import ParseException
 
 from concurrency.deadlines import deadline
 from concurrency.errors import DeadlineExceeded
+from concurrency.server.unsent import OVER
 
-__all__ = ["OVER", "Announced", "BodyCutOff", "BodyTooLarge", "BodyTooSlow", "spool"]
-
-#: Seconds over which the rate of a client is averaged.
-OVER = 30.0
+__all__ = ["Announced", "BodyCutOff", "BodyTooLarge", "BodyTooSlow", "spool"]
 
 # Bytes that are kept in memory; what is longer goes to a temporary file.
 _IN_MEMORY = 1 << 20

@@ -6,9 +6,7 @@ but have not. Knows neither gunicorn nor requests.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import select
 import socket
 import ssl
@@ -22,10 +20,10 @@ import gevent
 from gevent.monkey import get_original
 
 from concurrency._hub import call_safely
+from concurrency.server.shutdown import shut_down
 
 __all__ = ["TO_CANCEL", "Drain"]
 
-_Socket = get_original("socket", "socket")
 _poll = get_original("select", "poll")
 
 #: Left of the graceful timeout to cancel what did not end by itself, in seconds: when it
@@ -91,12 +89,13 @@ class Drain:
             if since <= now:
                 call_safely(self._close, sock, reader())  # runs in the hub at SIGTERM
 
-    def close_longest_idle(self) -> None:
-        """Close the connection that has been idle for the longest time, to make room."""
+    def close_longest_idle(self) -> bool:
+        """Close the connection that has been idle for longest; return whether there is one."""
         for sock, (since, reader) in list(self._idle.items()):
-            if since == 0.0:
+            if since == 0.0 and sock.fileno() >= 0:  # a closed one makes no room
                 self._close(sock, reader())
-                return
+                return True
+        return False
 
     def _close(self, sock: Any, reader: Any) -> None:
         self.is_busy(sock)
@@ -106,10 +105,7 @@ class Drain:
                 gone = ConnectionResetError(errno.ECONNRESET, "closed because it was idle")
                 reader.kill(gone, block=False)
             return
-        # It may have been closed by the other end. gevent's own shutdown would interrupt
-        # the reader before it has read what has arrived.
-        with contextlib.suppress(OSError), _Socket(fileno=os.dup(sock.fileno())) as native:
-            native.shutdown(socket.SHUT_RD)
+        shut_down(sock, socket.SHUT_RD)
 
 
 def _is_readable(sock: Any) -> bool:

@@ -19,6 +19,7 @@ __all__ = ["Exposition"]
 _SERVICE = {
     "concurrency_requests_in_flight": ("Requests that are worked on.", "in_flight"),
     "concurrency_waiters": ("Greenlets that wait for a connection.", "waiters"),
+    "concurrency_worker_unsent_bytes": ("Of answers that wait for slow clients.", "unsent"),
     "concurrency_worker_memory_bytes": ("Memory of a worker.", "memory"),
     "concurrency_worker_lag_seconds": ("How late a worker's hub turned last.", "lag"),
     "concurrency_worker_silent_seconds": ("Since a worker's hub turned.", "silent"),

@@ -185,6 +185,7 @@ class Health:
             "workers": {"wanted": service.wanted, "turning": len(turning)},
             "in_flight": sum(worker.in_flight for worker in workers),
             "waiters": sum(worker.waiters for worker in workers),
+            "unsent": sum(worker.unsent for worker in workers),
         }
         return Finding(parts | self._examiner.latest(), {"numbers": info})
 

@@ -55,6 +55,11 @@ class ServeOptions:
     min_rate: int = _option(
         500, "bytes per second that a client must send or take, averaged over 30 s; 0: any rate"
     )
+    max_unsent: int = _option(
+        256 * 1024 * 1024,
+        "bytes of answers that wait for slow clients, for each worker; beyond, the one that has "
+        "taken longest is dropped; 0: no limit",
+    )
     forwarded_allow_ips: str = _option(
         "127.0.0.1,::1", "proxies whose X-Forwarded-* are believed, by commas; *: all"
     )

@@ -98,11 +98,12 @@ class Report:
 
     def _look(self) -> None:
         pools, memory = pool_statistics(), self._memory.resident()
-        gate = getattr(self._worker, "gate", None)
+        gate, unsent = (getattr(self._worker, name, None) for name in ("gate", "unsent"))
         self.row.write(
             waiters=sum(pool.waiting for pool in pools.values()),
             memory=memory,
             stalled=0.0 if gate is None else gate.stalled(),
+            unsent=0 if unsent is None else unsent.size,
         )
         if self._metrics is not None:
             self._metrics.lag(self.row.read().lag)

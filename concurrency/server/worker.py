@@ -30,11 +30,14 @@ from gunicorn.http.errors import ParseException
 from gunicorn.sock import ssl_context
 from gunicorn.workers import ggevent
 
+from concurrency.server.awaited import Awaited
 from concurrency.server.configuration import refuse_http2
 from concurrency.server.drain import Drain
 from concurrency.server.preparing import finish, prepare
 from concurrency.server.response import Response
 from concurrency.server.sockets import Address, Server, Unreader
+from concurrency.server.sources import current
+from concurrency.server.unsent import OVER, Unsent
 
 __all__ = ["GeventWorker"]
 
@@ -54,18 +57,24 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             byte on.
         stall_limit: seconds for which a client may neither send any of a body nor take any
             of an answer.
+        rate_over: seconds over which the rate of a client is averaged.
         shed_after: what ``CONCURRENCY["SHED_AFTER"]`` is where it is None.
+        unsent: the bytes of answers that wait for slow clients.
     """
 
     head_limit = 10.0
     stall_limit = 30.0
+    rate_over = OVER
     shed_after: float | None = 1.0
+    unsent: Unsent
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.drain = Drain()
         self._change = Event()
-        self._connections = Pool(self.worker_connections)
+        self.awaited = Awaited()
+        # One more than there may be: for whom room is made.
+        self._connections = Pool(self.worker_connections + 1)
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -82,6 +91,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until told to end; then end in order."""
         prepare(self)
+        given = current()
+        self.unsent = Unsent(limit=given.max_unsent, min_rate=given.min_rate, over=self.rate_over)
         # gunicorn looks up twenty settings for each request, and each is a search.
         self.cfg.__dict__.update((name, one.get()) for name, one in self.cfg.settings.items())
         servers = [self._serve(listener) for listener in self.sockets]
@@ -89,7 +100,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         watcher = get_hub().loop.io(self.PIPE[0], _READ)
         watcher.start(self._signalled)
         while self.alive:
-            self._wait(1.0)
+            self._wait(1.0 if self._has_room() else _LOOK)
         self._end(servers)
         watcher.close()
 
@@ -104,6 +115,16 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         self._change.clear()
         self._change.wait(seconds)
 
+    def _has_room(self) -> bool:
+        """Return whether there are not too many connections, or one ends now."""
+        # With the oldest head nothing is lost, with an idle connection hardly anything.
+        return (
+            not self._connections.full()
+            or self.awaited.end_oldest_head()
+            or self.drain.close_longest_idle()
+            or self.awaited.end_slowest_body()
+        )
+
     def _serve(self, listener: Any) -> Server:
         listener.setblocking(True)
         tls = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
@@ -113,7 +134,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             spawn=self._connections,
             **tls,
         )
-        server.drain, server.handshake_limit = self.drain, self.head_limit
+        server.drain, server.awaited = self.drain, self.awaited
+        server.handshake_limit = self.head_limit
         if self.cfg.workers > 1:
             server.max_accept = 1
         server.start()
@@ -127,7 +149,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
                 self._wait(min(left, 1.0))
         self.drain.begin()
         for server in servers:
-            self._take_backlog(server)
+            # Who has connected already would be turned away with the listener.
+            server.take_backlog(self.cfg.backlog)
             server.close()
         while len(self._connections) and self.drain.left(self.cfg.graceful_timeout) > 0:
             self.drain.close_idle()
@@ -136,33 +159,26 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         seconds = time.monotonic() - (self.drain.begun or 0.0)
         self.log.info("Worker has ended what it had begun in %.2f s (pid: %s)", seconds, self.pid)
 
-    def _take_backlog(self, server: Server) -> None:
-        """Accept who has connected already: closing the listener would turn them away."""
-        server.stop_accepting()
-        for _ in range(self.cfg.backlog):
-            if self._connections.full():
-                return
-            client = server.do_read()
-            if not client:
-                return
-            server.do_handle(*client)
-
     # Connections
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection."""
+        self.awaited.head(client)
+        if not self._has_room():
+            self._change.set()  # to look again in a moment
         try:
             begun = self._has_begun(client)
         except OSError:
             begun = False  # it left again
-        if begun:
-            self._limit_first_head()
-            try:
+        try:
+            if begun:
+                self._limit_first_head()
                 super().handle(listener, client, addr)
-            finally:
-                self._has_head()
-        else:
-            client.close()
+            else:
+                client.close()
+        finally:
+            self._has_head(client)
+            self.drain.is_busy(client)
         if self.drain.begun is not None:
             self._change.set()
 
@@ -187,9 +203,11 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         current: Any = gevent.getcurrent()
         current.head_limit = gevent.Timeout.start_new(self.head_limit, slow)
 
-    def _has_head(self) -> None:
-        current: Any = gevent.getcurrent()
-        current.head_limit.close()
+    def _has_head(self, client: Any) -> None:
+        self.awaited.has_head(client)
+        limit = getattr(gevent.getcurrent(), "head_limit", None)
+        if limit is not None:
+            limit.close()
 
     def timeout_ctx(self) -> AbstractContextManager[None]:
         """Limit nothing: gunicorn would start a timer for each request."""
@@ -197,16 +215,16 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request on HTTP/1, and wait for the next."""
-        self._has_head()
+        self._has_head(sock)
         sock.settimeout(self.stall_limit)
-        req.unreader.__class__ = Unreader
-        req.unreader.head_until = None
-        req.unreader.give_up = req.force_close
+        unreader = req.unreader
+        unreader.__class__ = Unreader
+        unreader.begin(req.force_close, self.awaited, self.unsent)
         try:
             self._answer(listener_name, req, sock, addr)
         except gevent.GreenletExit:
             raise StopIteration from None
-        self._await_next(req.unreader, sock)
+        self._await_next(unreader, sock)
 
     def _answer(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         started = datetime.now()  # gunicorn's access log wants the difference of two
@@ -215,14 +233,14 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         try:
             self.cfg.pre_request(self, req)
             response, environ = wsgi.create(
-                req, sock, addr, listener_name, self.cfg, response_class=Response
+                req, sock, addr, listener_name, self.cfg, Response, (self.unsent,)
             )
             environ["wsgi.multithread"] = True
             self._count(response)
             in_chunks = "HTTP_TRANSFER_ENCODING" in environ
             chunks = self.wsgi(environ, response.start_response)
             try:
-                self._write(chunks, environ, response)
+                response.write_all(chunks)
             finally:
                 self.log.access(response, req, environ, datetime.now() - started)
                 if hasattr(chunks, "close"):
@@ -249,14 +267,6 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
         if not self.alive or not self.cfg.keepalive:
             response.force_close()
 
-    def _write(self, chunks: Any, environ: dict[str, Any], response: Response) -> None:
-        if isinstance(chunks, environ["wsgi.file_wrapper"]):
-            response.write_file(chunks)
-        else:
-            for chunk in chunks:
-                response.write(chunk)
-        response.close()
-
     def _ends(self, req: Any) -> bool:
         """Return whether a body in chunks has an end; who knows where the next request begins?"""
         req.unreader.head_until = time.monotonic() + self.head_limit
@@ -276,8 +286,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def _first_of_next(self, sock: Any) -> bytes:
         sock.settimeout(self.cfg.keepalive)
         self.drain.is_idle(sock)
-        if self._connections.full():
-            self.drain.close_longest_idle()
+        self._has_room()
         try:
             data: bytes = sock.recv(8192)
         except TimeoutError:

@@ -136,6 +136,16 @@ def stream(request, seconds):
 def big(request):
     return HttpResponse(b"x" * 30_000_000)
 
+def held(request):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse(b"small" if "small" in request.GET else b"x" * 20_000_000)
+
+def tainted(request):
+    with connection.cursor() as cursor:
+        cursor.execute("SET application_name = 'tainted'")
+    return HttpResponse(b"x" * 20_000_000)
+
 def chain(request, length):
     if length == "1":
         return HttpResponse("the end")
@@ -150,6 +160,8 @@ def children(request, seconds):
 urlpatterns = [
     path("gather/<seconds>/", children),
     path("big/", big),
+    path("held/", held),
+    path("tainted/", tainted),
     path("chain/<length>/", chain),
     path("", plain),
     path("sleep/<seconds>/", sleep),
@@ -177,12 +189,15 @@ control_socket_disable = True
 # The limits of clients that are slow, so short that a test can wait for them, and none of
 # overload: the machine that tests run on may have no time for them.
 WORKER = """
+import os
 from concurrency.server import GeventWorker
 
 class Worker(GeventWorker):
     head_limit = 0.4
     stall_limit = 0.4
+    rate_over = 0.4
     shed_after = None
+    vars().update(eval(os.environ.get("WORKER_OF_TEST", "{}")))
 """
 
 
@@ -235,7 +250,8 @@ class Gunicorn:
         arguments: more arguments for gunicorn.
         worker: OURS or STOCK.
         workers: how many.
-        variables: more environment, among it OPTIONS_OF_TEST and SETTINGS_OF_TEST.
+        variables: more environment, among it OPTIONS_OF_TEST, SETTINGS_OF_TEST and
+            WORKER_OF_TEST.
     """
 
     def __init__(
