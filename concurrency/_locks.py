@@ -255,6 +255,18 @@ class Lock:
             return True
 
 
+class Sentinel(Lock):
+    """In the place of the lock that ends with a thread: free as soon as it is released.
+
+    ``threading.Thread`` insists on that, and those who join pass it on at once.
+    """
+
+    __slots__ = ()
+
+    def _hand_over(self) -> bool:
+        return False
+
+
 def _let_others_run() -> None:
     """Let whoever holds a lock get on, for those who try it again and again."""
     hub = get_hub_if_exists()

@@ -18,7 +18,7 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-from concurrency._locks import Lock
+from concurrency._locks import Lock, Sentinel
 
 _QUEUES = ("Queue", "LifoQueue", "PriorityQueue")
 
@@ -28,7 +28,8 @@ def install() -> None:
     if vars(threading)["Lock"] is Lock:
         return
     _replace(_thread, Lock, "allocate_lock", "LockType", "lock")
-    _replace(threading, Lock, "Lock", "_allocate_lock", "_set_sentinel")
+    _replace(threading, Lock, "Lock", "_allocate_lock")
+    _replace(threading, Sentinel, "_set_sentinel")
     threading.Event = get_original("threading", "Event")  # type: ignore[misc]
     for name in _QUEUES:
         setattr(queue, name, get_original("queue", name))

@@ -125,9 +125,11 @@ def _inert_lazy_objects() -> Iterator[None]:
 
 def _share_primitives() -> None:
     # It imports modules that have to find patched threads.
-    from concurrency import _sharing
+    from concurrency import _multiprocessing, _sharing, _subprocess
 
     _sharing.install()
+    _multiprocessing.install()
+    _subprocess.install()
 
 
 def _patch_drivers() -> None:

@@ -122,6 +122,15 @@ def test_events_wake_threads_and_greenlets():
             pong.set()
 
 
+def test_a_thread_that_is_joined_for_long_ends(capsys: pytest.CaptureFixture[str]):
+    """By greenlets and native threads, without a complaint."""
+    thread = threading.Thread(target=gevent.sleep, args=(0.05,))
+    thread.start()
+    crowd(thread.join, greenlets=3, threads=2)
+    assert not thread.is_alive()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("make", [queue.Queue, queue.LifoQueue, queue.PriorityQueue])
 def test_a_queue_passes_everything_on(make: type[queue.Queue[Any]]):
     """Between threads and greenlets, in both directions, also when it is full."""
