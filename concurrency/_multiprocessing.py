@@ -85,9 +85,8 @@ def _leave_parents_greenlets() -> None:
     """Keep what waits on the hub, which was copied from the parent, from ever running."""
     hub: Any = get_hub()
     callback = hub.loop.run_callback(lambda: None)
-    kinds = (type(callback), _watcher_class(hub))
+    kinds: Any = (type(callback), _watcher_class(hub))
     me = getcurrent()
-    one: Any
     for one in gc.get_objects():
         if isinstance(one, kinds):
             one.stop()
