@@ -21,6 +21,7 @@ from django.db.utils import DatabaseError
 from concurrency import _lateness, aio, conf
 from concurrency.db import foreign, options
 from concurrency.db.wrapper import PooledDatabaseWrapper
+from concurrency.server import checks as serving
 from concurrency.server.options import OptionError, ServeOptions
 from concurrency.server.options import problem as problem_of_serve
 from concurrency.server.sources import current
@@ -47,6 +48,9 @@ def register() -> None:
     checks.register(check_databases)
     checks.register(check_versions)
     checks.register(check_server_limit, checks.Tags.database)
+    checks.register(serving.check_middleware)
+    checks.register(serving.check_gunicorn_file)
+    checks.register(serving.check_extras)
 
 
 def check_patch(**kwargs: Any) -> Messages:

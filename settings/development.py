@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from settings.base import *  # noqa: F403 - all of them, to change some
 from settings.base import (
-    CONCURRENCY,
     DEFAULT_DATABASE,
     LOGICAL_DATABASES,
     MIDDLEWARE,
@@ -23,8 +22,6 @@ ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.
 DEVELOPMENT = True
 # On one machine services and people find each other at the same addresses.
 PUBLIC_URLS = {name: url or SERVICE_URLS[name] for name, url in PUBLIC_URLS.items()}
-# A developer's machine is busy with more than this; nobody is turned away for it.
-CONCURRENCY = {**CONCURRENCY, "SHED_AFTER": environment.number("SHED_AFTER", 0.0) or float("inf")}
 
 # Seconds that every answer takes longer, to see what waits for what.
 DEVELOPMENT_DELAY = environment.number("DEVELOPMENT_DELAY", 0.0)

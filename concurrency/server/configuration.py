@@ -31,8 +31,8 @@ __all__ = [
     "collect_metrics",
     "effective",
     "gunicorn_settings",
-    "prepared",
     "private_folder",
+    "read_options",
     "refuse_http2",
     "translate",
 ]
@@ -60,13 +60,15 @@ def gunicorn_settings(settings: Mapping[str, Any] | None = None) -> dict[str, An
         settings: the setting `CONCURRENCY`; None reads it from Django's settings module.
     """
     # The path of gunicorn's own control socket is one for each user: services would share it.
-    return {**translate(prepared(settings)), "control_socket_disable": True}
+    options = read_options(settings)
+    collect_metrics(options)
+    return {**translate(options), "control_socket_disable": True}
 
 
-def prepared(
+def read_options(
     settings: Mapping[str, Any] | None = None, *, file: Mapping[str, Any] | None = None
 ) -> ServeOptions:
-    """Return this process's options, and prepare for metrics; a wrong option ends the process.
+    """Return this process's options; a wrong one ends the process.
 
     Args:
         settings: as `gunicorn_settings`.
@@ -77,7 +79,6 @@ def prepared(
         options = current(file=file) if settings is None else resolve(settings=settings, file=file)
     except OptionError as error:
         sys.exit(f"gunicorn: {error}")
-    collect_metrics(options)
     return options
 
 

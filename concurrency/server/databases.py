@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import DatabaseError
 
-__all__ = ["aliases", "pending", "unreachable"]
+__all__ = ["aliases", "missing_folder", "pending", "quietly", "unreachable"]
 
 
 def aliases() -> list[str]:
@@ -18,12 +23,40 @@ def aliases() -> list[str]:
     return [alias for alias in connections if connections[alias].vendor != "unknown"]
 
 
-def unreachable(alias: str) -> str | None:
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep the pools' warnings out of the log, for a command that says itself what fails."""
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    logger = logging.getLogger("concurrency.db")
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
+
+
+def missing_folder(alias: str) -> str | None:
+    """Return the folder of SQLite's file, if there is a file to be and no folder for it."""
+    name = str(connections[alias].settings_dict["NAME"])
+    if connections[alias].vendor != "sqlite" or name.startswith(("file:", ":memory:")):
+        return None
+    folder = Path(name).absolute().parent
+    return None if folder.is_dir() else str(folder)
+
+
+def unreachable(alias: str, *, details: bool = False) -> str | None:
     """Return why a database does not answer, or None if it does.
 
-    Only the kind of error is told: its text may hold addresses and names. A connection
+    For a probe only the kind of error: its text may hold addresses and names. A connection
     that was kept from the last time may have died with the server, so a second one is
     tried.
+
+    Args:
+        alias: the database.
+        details: whether the text of the error is returned too.
     """
     reason = None
     for _ in range(2):
@@ -33,6 +66,8 @@ def unreachable(alias: str) -> str | None:
                 cursor.execute("SELECT 1")
         except (DatabaseError, ImproperlyConfigured) as error:
             reason = type(error).__name__
+            if details:
+                reason = f"{reason}: {' '.join(str(error).split())}"
             connections[alias].close()
             if not kept:
                 return reason

@@ -97,8 +97,11 @@ def make() -> Path:
     return folder
 
 
-def restore() -> None:
+def restore() -> bool:
     """Make the folder again if a cleaner of temporary folders has removed it; for the arbiter.
+
+    Returns:
+        Whether it was gone, with all that was in it.
 
     Raises:
         OSError: it cannot be made.
@@ -106,13 +109,14 @@ def restore() -> None:
     global _held
     folder = own()
     if folder is None or _held is None or _held[1] != os.getpid() or (folder / _LOCK).exists():
-        return
+        return False
     runtime_folder()
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.close(_held[0])
     _held = (descriptor, os.getpid())
+    return True
 
 
 def own() -> Path | None:

@@ -21,7 +21,7 @@ from gunicorn.config import Config
 from gunicorn.util import parse_address
 
 from concurrency.server import hooks, worker_class
-from concurrency.server.configuration import DECIDED_BY, prepared, translate
+from concurrency.server.configuration import DECIDED_BY, collect_metrics, read_options, translate
 from concurrency.server.options import TABLE, problem
 from concurrency.server.sources import collect, variable
 
@@ -75,7 +75,7 @@ def merged() -> dict[str, Any]:
     location = os.environ.get(VARIABLE)
     names = _read(location) if location else {}
     theirs = _normalised(names, location) if location else {}
-    options = prepared(file=_as_options(theirs))
+    options = read_options(file=_as_options(theirs))
     settings = {**translate(options), "control_socket_disable": "control_socket" not in theirs}
     chosen = set(collect())
     for name in theirs:
@@ -84,6 +84,7 @@ def merged() -> dict[str, Any]:
     for name in hooks.__all__:
         settings[name] = _chained(name, theirs.get(name))
     _refuse_unfit(settings["worker_class"], "worker_class" in theirs, location)
+    collect_metrics(options)
     return settings
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from typing import Any, get_type_hints
 
-__all__ = ["KINDS", "TABLE", "OptionError", "ServeOptions", "build", "problem"]
+__all__ = ["KINDS", "PROBES", "TABLE", "OptionError", "ServeOptions", "build", "problem"]
 
 
 class OptionError(ValueError):
@@ -134,6 +134,9 @@ class ServeOptions:
         return self.max_requests // 10 if self.max_requests_jitter < 0 else self.max_requests_jitter
 
 
+#: The kinds of probes; each has its path.
+PROBES = ("startup", "alive", "ready")
+
 # The types of the options and their descriptions, by name.
 KINDS = get_type_hints(ServeOptions)
 TABLE = {found.name: found for found in fields(ServeOptions)}
@@ -149,7 +152,10 @@ def build(values: Mapping[str, Any]) -> ServeOptions:
     if options.static_watch and not options.reload:
         raise OptionError("--static-watch needs --reload, which is what watches")
     if not options.no_ops and options.ops_address[1] > 65535:
-        raise OptionError("ops-port: port + 1000 is no port, so it has to be given")
+        raise OptionError(
+            f"ops-port: {options.ops_address[1] - 1000} + 1000 is no port; choose one by "
+            f"--ops-port or CONCURRENCY_OPS_PORT, or none by --no-ops"
+        )
     return options
 
 

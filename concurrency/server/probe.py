@@ -9,13 +9,25 @@ from __future__ import annotations
 import http.client
 import sys
 
-from concurrency.server.options import OptionError, ServeOptions
+from concurrency.server.options import PROBES, OptionError, ServeOptions
+from concurrency.server.record import find
 from concurrency.server.sources import current
 
-__all__ = ["KINDS", "ask", "main"]
+__all__ = ["ask", "main", "own"]
 
-KINDS = ("startup", "alive", "ready")
 _TIMEOUT = 5.0  # seconds
+
+
+def own() -> ServeOptions:
+    """Return the options of this project's service that runs on this machine.
+
+    Raises:
+        OptionError: one is wrong, or several services run; the message is one line.
+    """
+    try:
+        return find(current())
+    except LookupError as error:
+        raise OptionError(str(error)) from None
 
 
 def ask(kind: str, options: ServeOptions) -> tuple[bool, str]:
@@ -40,11 +52,11 @@ def ask(kind: str, options: ServeOptions) -> tuple[bool, str]:
 
 def main(arguments: list[str]) -> int:
     """Print what a probe says; return 0 when it is content, else 1."""
-    if len(arguments) != 1 or arguments[0] not in KINDS:
-        sys.stderr.write(f"usage: python -m concurrency.server.probe {'|'.join(KINDS)}\n")
+    if len(arguments) != 1 or arguments[0] not in PROBES:
+        sys.stderr.write(f"usage: python -m concurrency.server.probe {'|'.join(PROBES)}\n")
         return 2
     try:
-        good, said = ask(arguments[0], current())
+        good, said = ask(arguments[0], own())
     except OptionError as error:
         good, said = False, str(error)
     sys.stdout.write(f"{said}\n")

@@ -75,6 +75,8 @@ def _pool(pool: dict[str, Any], workers: int) -> tuple[str, str]:
     size, allowed = pool["size"], pool.get("allowed")
     if size is None:
         text = f"none: {pool['vendor']} without limit"
+    elif workers == 1:
+        text = f"{size} connections for the worker"
     else:
         text = f"{size} connections for each of {workers} workers, {size * workers} in all"
     if "error" in pool:

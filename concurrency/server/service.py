@@ -9,18 +9,27 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from concurrency._periodic import Periodic
 from concurrency.observe import metrics
-from concurrency.server import django_settings, extras, folder, steps, survey, worker_class
+from concurrency.server import (
+    django_settings,
+    extras,
+    folder,
+    steps,
+    survey,
+    taken,
+    worker_class,
+)
 from concurrency.server.board import FAILED, STARTED, Board, Row
 from concurrency.server.configuration import collect_metrics, effective, private_folder
 from concurrency.server.keeper import Keeper
-from concurrency.server.options import OptionError, ServeOptions
+from concurrency.server.options import PROBES, OptionError, ServeOptions
+from concurrency.server.record import Record
 from concurrency.server.reporting import UPKEEP
 from concurrency.server.screen import screen
-from concurrency.server.sources import current
+from concurrency.server.sources import current, identity
 
 __all__ = ["Service"]
 
@@ -40,12 +49,15 @@ class Service:
         self._survey = survey.take()
         django_settings.note(getattr(server.app, "app_uri", None))
         self.options = _options(server)
+        if line := taken.refuse(server):
+            _refuse(line)
         private_folder()
         self.board = Board()
         self._upkeep = Periodic("the upkeep of the service's folder", UPKEEP, self._restore)
         self._upkeep.start()
         self.board.say(note="starts", wanted=server.num_workers)
         self._keeper: Keeper | None = None if self.options.no_ops else self._keep(server)
+        self._record()
 
     def __repr__(self) -> str:
         return f"<Service {self.board!r}, {self._keeper!r}>"
@@ -55,14 +67,24 @@ class Service:
         try:
             keeper = Keeper(self.options, address, self.board.descriptor, server)
         except OSError as error:
-            folder.remove()
-            sys.exit(
-                f"gunicorn: the ops port {address[1]} on {address[0]} cannot be taken: "
-                f"{os.strerror(error.errno or 0)}. Choose one by --ops-port or "
-                f"CONCURRENCY_OPS_PORT, or none by --no-ops."
-            )
+            remedy = "--ops-port or CONCURRENCY_OPS_PORT, or none by --no-ops"
+            _refuse(taken.complaint("ops port", address, error, remedy))
         keeper.start()
         return keeper
+
+    def _record(self) -> None:
+        """Let commands of this user find the service."""
+        options, place = self.options, folder.own()
+        record = Record(
+            pid=os.getpid(),
+            project=identity(),
+            application=0 if options.bind.startswith("unix:") else options.port,
+            ops=None if options.no_ops else options.ops_address,
+            paths={kind: getattr(options, f"{kind}_path") for kind in PROBES},
+        )
+        if place is not None:
+            with suppress(OSError):  # a service without a record serves all the same
+                record.write(place)
 
     def prepare(self) -> None:
         """Run what comes before the port opens; end the process when it fails."""
@@ -85,12 +107,14 @@ class Service:
         """Take new options, and let a new ops process load the new code."""
         self.options = _options(server)
         self.board.say(wanted=server.num_workers)
+        self._record()
         if self._keeper is not None:
             self._keeper.replace(self.options)
 
     def _restore(self) -> None:
         """Have the folder again, if a cleaner of temporary folders has removed it."""
-        folder.restore()
+        if folder.restore():
+            self._record()
         if self.collects:
             metrics.restore()
 
@@ -143,21 +167,22 @@ def _options(server: Any) -> ServeOptions:
     """Return what holds for this arbiter; end the process when it cannot be served so."""
     complaint = worker_class.problem(server.worker_class)
     if complaint:
-        sys.exit(
-            f"gunicorn: {complaint}. In gunicorn.conf.py write: "
-            f'worker_class = "{worker_class.DEFAULT}"'
-        )
+        _refuse(f'{complaint}. In gunicorn.conf.py write: worker_class = "{worker_class.DEFAULT}"')
     try:
         options = current()
     except OptionError as error:
-        sys.exit(f"gunicorn: {error}")
+        _refuse(str(error))
     if lines := extras.missing(options):
-        sys.exit(f"gunicorn: {'; '.join(lines)}")
+        _refuse("; ".join(lines))
     collect_metrics(options)
     options = effective(options, server.cfg, server.LISTENERS)
     if not options.no_ops and options.ops_address[1] > 65535:
-        sys.exit(
-            f"gunicorn: {options.ops_address[1]} is no port; choose one by --ops-port or "
-            f"CONCURRENCY_OPS_PORT"
+        _refuse(
+            f"{options.ops_address[1]} is no port; choose one by --ops-port or CONCURRENCY_OPS_PORT"
         )
     return options
+
+
+def _refuse(line: str) -> NoReturn:
+    folder.remove()
+    sys.exit(f"gunicorn: {line}")

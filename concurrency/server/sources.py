@@ -16,7 +16,7 @@ from typing import Any
 
 from concurrency.server.options import KINDS, TABLE, OptionError, ServeOptions, build, problem
 
-__all__ = ["collect", "current", "resolve", "to_text", "variable"]
+__all__ = ["collect", "current", "identity", "resolve", "to_text", "variable"]
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -107,19 +107,30 @@ def current(*, file: Mapping[str, Any] | None = None) -> ServeOptions:
     Args:
         file: as `resolve`.
     """
-    return resolve(file=file, settings=_setting())
+    return resolve(file=file, settings=_project()[0])
 
 
-def _setting() -> Mapping[str, Any]:
+def identity() -> str:
+    """Return what tells this project's service from others: settings file and root URLconf.
+
+    Empty where there are no settings.
+    """
+    return _project()[1]
+
+
+def _project() -> tuple[Mapping[str, Any], str]:
+    """Return the setting `CONCURRENCY` and the identity."""
     loaded = sys.modules.get("django.conf")
     if loaded is not None and loaded.settings.configured:
-        return _of(loaded.settings)
+        module = sys.modules.get(getattr(loaded.settings, "SETTINGS_MODULE", None) or "")
+        return _of(loaded.settings, module)
     name = os.environ.get("DJANGO_SETTINGS_MODULE")
     if not name:
-        return {}
+        return {}, ""
     before = set(sys.modules)
     try:
-        return _of(importlib.import_module(name))
+        module = importlib.import_module(name)
+        return _of(module, module)
     finally:
         # A worker that is forked later imports it as it is then.
         for new in set(sys.modules) - before:
@@ -133,6 +144,8 @@ def _is_of_project(file: str | None) -> bool:
     return file is not None and file.startswith(folder) and "site-packages" not in file
 
 
-def _of(settings: Any) -> Mapping[str, Any]:
+def _of(settings: Any, module: Any) -> tuple[Mapping[str, Any], str]:
     value = getattr(settings, "CONCURRENCY", None)
-    return value if isinstance(value, dict) else {}
+    file = getattr(module, "__file__", None)
+    name = f"{os.path.realpath(file)} {getattr(settings, 'ROOT_URLCONF', '')}" if file else ""
+    return (value if isinstance(value, dict) else {}), name

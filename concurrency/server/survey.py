@@ -46,10 +46,11 @@ def _server(connection: Any) -> dict[str, Any]:
 
     from concurrency.deadlines import deadline
     from concurrency.errors import DeadlineExceeded
+    from concurrency.server.databases import quietly
 
     ask = getattr(connection, "connections_allowed", None)
     try:
-        with deadline(_LIMIT):
+        with quietly(), deadline(_LIMIT):
             if ask is not None:
                 return {"allowed": int(ask())}
             connection.ensure_connection()

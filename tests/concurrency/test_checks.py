@@ -20,6 +20,8 @@ from django.test import override_settings
 from concurrency import _lateness, checks
 from concurrency.db import foreign
 from concurrency.db.options import PoolOptions
+from concurrency.middleware import ConcurrencyMiddleware
+from concurrency.server import checks as serving
 from concurrency.server.survey import survey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -422,9 +424,65 @@ def test_pools_that_do_not_fit_into_the_server_are_counted(database, monkeypatch
     assert checks.check_server_limit(databases=["default"]) == []
 
 
+MIDDLEWARE = "concurrency.middleware.ConcurrencyMiddleware"
+COMMON = "django.middleware.common.CommonMiddleware"
+
+
+class Derived(ConcurrencyMiddleware):
+    """A middleware of a project's own."""
+
+
+@pytest.mark.parametrize(
+    ("middleware", "part"),
+    [
+        ([], "is missing from MIDDLEWARE"),
+        ([COMMON, "nobody.has.This"], "is missing from MIDDLEWARE"),
+        ([COMMON, MIDDLEWARE], f"is not the first in MIDDLEWARE: {COMMON} runs outside"),
+        ([MIDDLEWARE, COMMON], None),
+        ([f"{__name__}.Derived", COMMON], None),
+    ],
+)
+def test_a_middleware_that_is_missing_or_too_late_is_questioned(middleware, part):
+    """W010: what it does has no effect, or only on a part of the request."""
+    with override_settings(MIDDLEWARE=middleware):
+        found = serving.check_middleware()
+    assert ids(found) == ["concurrency.W010"] * (part is not None)
+    assert all(part in message.msg for message in found)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (None, []),
+        ("import concurrency.patch\nworker_class = 'gevent'\n", ["concurrency.I001"]),
+        ("from concurrency.server.hooks import *\n", []),
+    ],
+)
+def test_a_gunicorn_file_without_hooks_is_pointed_out(monkeypatch, tmp_path, file, expected):
+    """I001: `serve` adds them, plain gunicorn does not."""
+    monkeypatch.chdir(tmp_path)
+    if file is not None:
+        (tmp_path / "gunicorn.conf.py").write_text(file)
+    assert ids(serving.check_gunicorn_file()) == expected
+
+
+def test_what_is_off_for_want_of_a_package_is_named(monkeypatch):
+    """E010 and I002 name the extra that is missing."""
+    monkeypatch.setitem(sys.modules, "whitenoise", None)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with override_settings(CONCURRENCY={"STATIC": True}):
+        error, info = serving.check_extras()
+    assert (error.id, info.id) == ("concurrency.E010", "concurrency.I002")
+    assert "static needs whitenoise: pip install 'django-gevent-concurrency[static]'" in error.msg
+    assert "metrics: pip install 'django-gevent-concurrency[metrics]'" in info.hint
+    with override_settings(CONCURRENCY={"NO_METRICS": True}):
+        assert serving.check_extras() == []
+
+
 def test_the_page_lists_every_check():
     """docs/checks.md and the code name the same identifiers."""
-    pattern = re.compile(r"concurrency\.[EW]\d{3}")
-    code = set(pattern.findall((ROOT / "concurrency" / "checks.py").read_text()))
+    pattern = re.compile(r"concurrency\.[EIW]\d{3}")
+    files = (ROOT / "concurrency").rglob("checks.py")
+    code = {found for file in files for found in pattern.findall(file.read_text())}
     page = set(pattern.findall((ROOT / "docs" / "checks.md").read_text()))
     assert code == page

@@ -11,7 +11,7 @@ from django.db.utils import DatabaseError
 
 from concurrency.db.locks import advisory_lock
 from concurrency.errors import LockTimeout
-from concurrency.server.databases import aliases, pending, unreachable
+from concurrency.server.databases import aliases, missing_folder, pending, quietly, unreachable
 
 __all__ = ["Command"]
 
@@ -23,7 +23,8 @@ class Command(BaseCommand):  # type: ignore[misc]
     """Look whether migrations are pending, for all databases."""
 
     help = (
-        "Fails when a database is not migrated or does not answer. With --wait, waits until "
+        "Says for each database whether all migrations are applied; fails when they are not, or "
+        "when a database does not answer. With --wait, waits until "
         "all are; with --apply, migrates those that are not, one process at a time by a "
         "lock of the database."
     )
@@ -41,17 +42,34 @@ class Command(BaseCommand):  # type: ignore[misc]
     def handle(self, *args: Any, wait: bool, apply: bool, timeout: float, **options: Any) -> None:
         """Go through all databases."""
         end = time.monotonic() + timeout
+        failed = []
         for alias in aliases():
-            state = _state(alias)
-            while state is not None and (wait or (apply and state.startswith("unreachable"))):
-                if time.monotonic() > end:
-                    raise CommandError(f"{alias!r} after {timeout:g} s: {state}")
-                time.sleep(_LOOK)
-                state = _state(alias)
+            state = self._wait(alias, end, timeout, wait=wait, apply=apply)
             if state is not None and apply:
                 state = self._migrate(alias, end - time.monotonic())
-            if state is not None:
-                raise CommandError(f"{alias!r}: {state}")
+            if state is None:
+                self.stdout.write(f"{alias!r}: all migrations are applied")
+            else:
+                failed.append(f"{alias!r}: {state}")
+        if failed:
+            raise CommandError("\n".join(failed))
+
+    def _wait(
+        self, alias: str, end: float, timeout: float, *, wait: bool, apply: bool
+    ) -> str | None:
+        """Return what is wrong with a database, when there is nothing left to wait for."""
+        said = None
+        while (state := _state(alias)) is not None:
+            if not (wait or (apply and state.startswith("unreachable"))):
+                break
+            if time.monotonic() > end:
+                raise CommandError(f"{alias!r} after {timeout:g} s: {state}")
+            if state != said:
+                self.stdout.write(f"{alias!r}: {state}; waiting")
+                self.stdout.flush()
+            said = state
+            time.sleep(_LOOK)
+        return state
 
     def _migrate(self, alias: str, seconds: float) -> str | None:
         """Migrate a database, unless somebody else has done it while we waited for the lock."""
@@ -68,7 +86,10 @@ class Command(BaseCommand):  # type: ignore[misc]
 
 def _state(alias: str) -> str | None:
     """Return what is wrong with a database, or None."""
-    error = unreachable(alias)
+    if folder := missing_folder(alias):
+        return f"the folder {folder} of SQLite's file does not exist"
+    with quietly():
+        error = unreachable(alias, details=True)
     if error is not None:
         return f"unreachable: {error}"
     try:

@@ -6,9 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from concurrency.server.options import OptionError
-from concurrency.server.probe import KINDS, ask
-from concurrency.server.sources import current
+from concurrency.server.options import PROBES, OptionError
+from concurrency.server.probe import ask, own
 
 __all__ = ["Command"]
 
@@ -21,12 +20,12 @@ class Command(BaseCommand):  # type: ignore[misc]
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add which one."""
-        parser.add_argument("kind", choices=KINDS)
+        parser.add_argument("kind", choices=PROBES)
 
     def handle(self, *args: Any, kind: str, **options: Any) -> None:
         """Print what it says."""
         try:
-            good, said = ask(kind, current())
+            good, said = ask(kind, own())
         except OptionError as error:
             raise CommandError(str(error)) from None
         if not good:

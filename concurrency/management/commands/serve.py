@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from concurrency.server import configuration, extras, gunicorn_file, survey
+from concurrency.server.databases import aliases, missing_folder
 from concurrency.server.options import OptionError, ServeOptions, build
 from concurrency.server.sources import collect, to_text, variable
 
@@ -97,6 +98,11 @@ def _check(options: ServeOptions) -> None:
             )
     if options.media and not getattr(settings, "MEDIA_ROOT", ""):
         raise CommandError("--media serves MEDIA_ROOT, which is not set.")
+    for alias in aliases():
+        if folder := missing_folder(alias):
+            raise CommandError(
+                f"DATABASES[{alias!r}]: the folder {folder} of SQLite's file does not exist."
+            )
     if not getattr(settings, "WSGI_APPLICATION", None):
         raise CommandError("WSGI_APPLICATION is not set, so there is nothing to serve.")
 

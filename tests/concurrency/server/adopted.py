@@ -31,6 +31,12 @@ DATABASES = {
 }
 """
 
+# So that a test can take optional packages away.
+ABSENT = """
+import os, sys
+sys.modules.update(dict.fromkeys(os.environ.get("ABSENT_OF_TEST", "").split()))
+"""
+
 # Each statement waits for a lock that the test holds, so that it can count them.
 URLS = """
 import sys
@@ -96,7 +102,7 @@ def adopt(folder: Path) -> Path:
     for entry in (folder / "manage.py", folder / "shop" / "wsgi.py"):
         entry.write_text(FIRST_LINE + OLD_PATCH + entry.read_text())
     settings = folder / "shop" / "settings.py"
-    settings.write_text(settings.read_text() + OLD_SETTINGS + SETTINGS)
+    settings.write_text(ABSENT + settings.read_text() + OLD_SETTINGS + SETTINGS)
     (folder / "shop" / "urls.py").write_text(URLS)
     return folder
 

@@ -50,7 +50,9 @@ def project(tmp_path_factory, postgres_url):
 class Started:
     """The project under a server; the application's port and the ops port are free ones."""
 
-    def __init__(self, project: Path, postgres_url: str, kind: str, *command: str) -> None:
+    def __init__(
+        self, project: Path, postgres_url: str, kind: str, *command: str, **more: str
+    ) -> None:
         configuration = adopted.CONFIGURATIONS[kind]
         (project / "gunicorn.conf.py").unlink(missing_ok=True)
         if configuration is not None:
@@ -59,6 +61,7 @@ class Started:
         self._url = postgres_url
         self._log = project / "log"
         variables = {"PORT": str(self.port), "CONCURRENCY_OPS_PORT": str(self.ops_port)}
+        variables |= more
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *command],
@@ -117,8 +120,8 @@ def start(project, postgres_url):
     """Start the project; it is ended with the test."""
     started: list[Started] = []
 
-    def begin(kind: str, *command: str) -> Started:
-        started.append(Started(project, postgres_url, kind, *command))
+    def begin(kind: str, *command: str, **more: str) -> Started:
+        started.append(Started(project, postgres_url, kind, *command, **more))
         return started[-1]
 
     yield begin
@@ -156,6 +159,16 @@ def test_serve_is_right_with_any_configuration(start, kind):
     )
     assert ask(server.ops_port, "/metrics")[0] == 200
     assert ("without load shedding" in server.text) == (kind == "class")
+
+
+def test_metrics_that_are_off_are_not_announced(start):
+    """Without prometheus-client the screen says what installs it in place of the path."""
+    server = start("none", "manage.py", "serve", ABSENT_OF_TEST="prometheus_client")
+    until(lambda: server.has(server.ops_port, "/ready"), "ready", 30)
+    said = screen(server.text)
+    assert said["ops port"].endswith("/startup /alive /ready")
+    assert said["metrics"] == "off: pip install 'django-gevent-concurrency[metrics]'"
+    assert ask(server.ops_port, "/metrics")[0] == 404
 
 
 @pytest.mark.parametrize("kind", ["none", "import"])

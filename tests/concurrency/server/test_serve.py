@@ -71,7 +71,7 @@ def test_one_screen_at_the_start(served):
     assert "1 of concurrency.server.GeventWorker" in screen
     assert 'off (CONCURRENCY["SHED_AFTER"])' in screen
     assert "Django" in screen
-    assert "20 connections for each of 1 workers, 20 in all; the server allows" in screen
+    assert "20 connections for the worker; the server allows" in screen
     assert f"http://127.0.0.1:{served.ops_port} /startup /alive /ready /metrics" in screen
     assert f"unix:{served.folder}/socket" in screen
     assert len(screen.splitlines()) < 10
