@@ -459,5 +459,5 @@ def test_a_taken_ops_port_is_said(start):
         port = taken.getsockname()[1]
         server = start(CONCURRENCY_OPS_PORT=str(port))
         assert server.process.wait(timeout=20) == 1
-    assert f"the ops port {port} on 127.0.0.1 cannot be taken" in server.text
+    assert f"the ops port {port} on 127.0.0.1 is taken by another program" in server.text
     assert "--no-ops" in server.text
