@@ -66,7 +66,7 @@ def facts(request):
     frame = sys._getframe()
     while not isinstance(worker := frame.f_locals.get("self"), Worker):
         frame = frame.f_back
-    overload = getattr(worker.wsgi, "_overload", None)
+    overload = getattr(getattr(worker, "gate", None), "_overload", None)
     return JsonResponse({
         "class": f"{type(worker).__module__}.{type(worker).__qualname__}",
         "shed_after": overload and overload.after,
