@@ -49,6 +49,7 @@ application = get_wsgi_application()
 URLS = """
 import gc
 import os
+import threading
 import time
 from functools import partial
 
@@ -58,7 +59,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 from gevent.monkey import get_original
 
-from concurrency import gather, spawn
+from concurrency import TaskGroup, gather, joinall, offload, spawn
 from concurrency.http import Session
 
 print("views are imported", flush=True)
@@ -103,6 +104,33 @@ def fail():
 def child(request):
     spawn(fail)
     return HttpResponse("started")
+
+EXITS = {
+    "spawn": lambda leave: spawn(leave),
+    "gevent": lambda leave: gevent.spawn(leave),
+    "later": lambda leave: gevent.spawn_later(0.01, leave),
+    "raw": lambda leave: gevent.spawn_raw(leave),
+    "thread": lambda leave: threading.Thread(target=leave).start(),
+    "callback": lambda leave: gevent.get_hub().loop.run_callback(leave),
+    "timer": lambda leave: threading.Timer(0.01, leave).start(),
+    "joinall": lambda leave: joinall([spawn(leave)]),
+    "gather": lambda leave: gather(leave),
+    "group": lambda leave: grouped(leave),
+    "offload": lambda leave: offload(leave),
+    "itself": lambda leave: leave(),
+}
+
+def grouped(leave):
+    with TaskGroup() as group:
+        group.spawn(leave)
+
+def leave(kind):
+    raise {"SystemExit": SystemExit(3), "KeyboardInterrupt": KeyboardInterrupt()}[kind]
+
+def exits(request, how, kind):
+    EXITS[how](partial(leave, kind))
+    gevent.sleep(0.05)
+    return HttpResponse("goes on")
 
 def take(request):
     return HttpResponse(str(len(request.body)))
@@ -170,6 +198,7 @@ urlpatterns = [
     path("query/<seconds>/", query),
     path("work/<seconds>/", work),
     path("child/", child),
+    path("exits/<how>/<kind>/", exits),
     path("threshold/", threshold),
     path("take/", take),
     path("form/", form),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -84,3 +85,27 @@ def test_a_signal_that_ends_a_worker_at_once_ends_it(start, worker, number):
     server.wait_for("views are imported", 2)
     assert int(server.get()[2]) != pid
     assert "failed: SystemExit" not in server.text()
+
+
+ALONE = ["spawn", "gevent", "later", "raw", "thread", "callback", "timer"]
+WAITED_FOR = ["joinall", "gather", "group", "offload", "itself"]
+
+
+@pytest.mark.parametrize("worker", [OURS, STOCK])
+def test_an_exit_of_a_child_ends_no_worker(start, worker):
+    """Whoever waits for it gets it, else it is logged; the worker and its requests go on."""
+    server = start(worker=worker)
+    pid = server.get()[2]
+    busy = server.connect()
+    busy.send("/sleep/3/")
+    for kind in ("SystemExit", "KeyboardInterrupt"):
+        for how in ALONE:
+            assert server.get(f"/exits/{how}/{kind}/")[0] == 200, how
+        for how in WAITED_FOR:
+            with contextlib.suppress(EOFError):  # gunicorn's own worker answers no SystemExit
+                assert server.get(f"/exits/{how}/{kind}/")[0] == 500, how
+    assert server.get()[2] == pid
+    assert busy.receive()[2] == b"slept"
+    # Python's own threads end by SystemExit without a word.
+    expected = len(ALONE) - len(["thread", "timer"])
+    assert server.text().count("failed: SystemExit: 3") == expected
