@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from deploy import guard
 from tests.claims import CLAIMS
 from tests.progress import Bar
 
@@ -82,4 +83,5 @@ if __name__ == "__main__":
         os.execv(sys.executable, [*PYTEST, *sys.argv[1:]])  # noqa: S606 - becomes pytest
     for _each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(_each, _leave)
+    guard.start("run-")
     sys.exit(run(int(os.environ.get("TEST_PROCESSES") or PROCESSES)))

@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["DATABASE_DRIVER"] = "psycopg2"  # or the settings undo it
     # Folders of tests that failed are to be looked at afterwards.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
-    home = str(guard.start("concurrency-tests-") / "postgresql")
+    home = str(guard.start("tests-") / "postgresql")
     url = _localdb("start", home)
     config.add_cleanup(lambda: _localdb("stop", home))
     os.environ["DATABASE_URL"] = url
