@@ -13,6 +13,9 @@ from types import TracebackType
 import psutil
 import psycopg2
 
+from deploy import cluster
+from deploy.localdb import LocalPostgres
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -47,6 +50,15 @@ class OwnPostgres:
     def stop(self) -> None:
         """Stop it, whatever its clients do; the data stays."""
         self._localdb("stop")
+
+    def make_roles(self, *names: str) -> None:
+        """Make roles without a login, which the role of the tests may take; starts it anew."""
+        self.stop()
+        made = [f"CREATE ROLE {name}" for name in names]
+        granted = f"GRANT {', '.join(names)} TO {cluster.ROLE}"
+        found = LocalPostgres(Path(self._folder.name))._cluster()
+        cluster._execute(cluster.locate(), found.data, *made, granted)
+        self.start()
 
     def _localdb(self, verb: str) -> str:
         # In a process of its own, where psycopg 3 can be imported.

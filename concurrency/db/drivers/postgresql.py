@@ -11,13 +11,13 @@ from concurrency.db.sessions import changes_postgresql, makes_parameter
 class WatchedPostgreSQL(WatchedSession):
     """Mixin for a driver's connection; see ``WatchedSession``."""
 
-    def changes_session(self, text: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        if not changes_postgresql(text):
-            return False
-        if makes_parameter(text):
+    changes_session = staticmethod(changes_postgresql)
+
+    def note_change(self, text: str | None) -> None:
+        """Take note of a statement that changes the session."""
+        self.tainted = True
+        if text is not None and makes_parameter(text):
             self.is_beyond_reset = True
-        return True
 
     def text_of(self, sql: Any) -> str | None:
         """Return a statement as text; composed ones need the connection."""

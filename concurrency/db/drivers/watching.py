@@ -16,6 +16,8 @@ __all__ = ["Changes", "CountedDict", "WatchedSession"]
 class WatchedSession:
     """Mixin for a driver's connection: knows whether its session may have been changed."""
 
+    #: Tells by its text whether a statement changes a session beyond its transaction.
+    changes_session: Callable[[str], bool]
     #: Whether a statement may have changed the session beyond its transaction.
     tainted = False
     #: Whether it was changed in a way that no reset undoes.
@@ -29,15 +31,15 @@ class WatchedSession:
             return
         text = sql if isinstance(sql, str) else self.text_of(sql)
         if text is None or self.changes_session(text):
-            self.tainted = True
+            self.note_change(text)
 
     def text_of(self, sql: Any) -> str | None:
         """Return a statement as text that was not given as such, None if there is no way."""
         return sql.decode(errors="replace") if isinstance(sql, (bytes, bytearray)) else None
 
-    def changes_session(self, text: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        raise NotImplementedError
+    def note_change(self, text: str | None) -> None:
+        """Take note of a statement that changes the session."""
+        self.tainted = True
 
 
 class Changes:

@@ -39,6 +39,7 @@ class Connection(WatchedSession, Answers):
         session: what the server calls it.
     """
 
+    changes_session = staticmethod(changes_mysql)
     _context: ClassVar[Any] = None
     _sock: Any
     _rfile: Any
@@ -105,10 +106,6 @@ class Connection(WatchedSession, Answers):
         """Use another database, until the session is reset."""
         self.tainted = True
         super().select_db(db)
-
-    def changes_session(self, text: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        return changes_mysql(text)
 
     # State, without waiting
 

@@ -34,12 +34,9 @@ _READING = ("backup", "serialize")
 class Delegating(WatchedSession, sqlite3.Connection):
     """A connection for a subclass that knows how to get to the thread."""
 
+    changes_session = staticmethod(changes_sqlite)
     #: How often something was changed that stays.
     changes = 0
-
-    def changes_session(self, text: str) -> bool:
-        """Return whether a statement changes the session beyond its transaction."""
-        return changes_sqlite(text)
 
     def in_thread(self, call: Callable[[], Any], *, grace: float = 0.0) -> Any:
         """Return what ``call()`` returns in the connection's thread, which a subclass knows."""
