@@ -157,6 +157,10 @@ class Lock:
         """Tell ``threading.Condition`` what it would find out by trying to take it."""
         return bool(self._native.locked())
 
+    def forget_waiters(self) -> None:
+        """Wake nobody of those that wait; in a child process, where they do not run."""
+        self._waiting = ()
+
     def _at_fork_reinit(self) -> None:
         """Begin anew in a child process, where nobody waits."""
         self._native = _allocate()

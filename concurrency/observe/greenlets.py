@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from contextvars import Context
@@ -31,6 +32,7 @@ from concurrency.tasks.names import name_of
 
 __all__ = [
     "Seen",
+    "describe",
     "frames_of",
     "look",
     "note_births",
@@ -141,6 +143,16 @@ def _name(one: Any) -> str:
     if not isinstance(one, gevent.Greenlet):
         return f"greenlet {id(one):#x}"
     return f"{one.name} {name_of(one)}"
+
+
+def describe(one: Any) -> str:
+    """Return what a suspended greenlet of the user's is and where it waits; empty for others'."""
+    frames = frames_of(one.gr_frame)
+    is_thread = isinstance(getattr(_call_of(one), "__self__", None), threading.Thread)
+    if not is_thread and not _is_of_user(one, frames):
+        return ""
+    own = user_frame_of(frames)
+    return name_of(one) if own is None else f"{name_of(one)}, now at {line_of(own)}"
 
 
 def _parent(one: Any) -> str:

@@ -21,6 +21,7 @@ from gevent import monkey
 
 from concurrency import _mysqldb
 from concurrency.server import databases
+from concurrency.server.loading import without_threads
 
 __all__ = ["Examination"]
 
@@ -79,7 +80,8 @@ class Examination:
 
 def _is_loaded(application: str | None) -> bool:
     try:
-        _load(application)
+        with without_threads():
+            _load(application)
     except Exception:
         logger.exception("the application cannot be loaded to examine it")
         return False

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
-from concurrency.server import debugging, folder, reporting
+from concurrency.server import debugging, folder, forking, reporting
 from concurrency.server.configuration import refuse_http2
 from concurrency.server.preparing import finish, prepare
 from concurrency.server.service import Service
@@ -96,6 +96,8 @@ def pre_fork(server: Any, worker: Any) -> None:
     """Give the worker that is about to be forked its row of the board."""
     if _service is not None:
         worker.row = _service.row()
+        forking.announce(server.log)
+    forking.expect()
 
 
 @_hook

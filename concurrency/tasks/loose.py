@@ -71,6 +71,11 @@ def outstanding() -> list[Greenlet]:
     return list(_outstanding)
 
 
+def forget_all() -> None:
+    """Wait for none of them; in a child process, where they do not run."""
+    _outstanding.clear()
+
+
 def joinall(greenlets: Iterable[Greenlet], *, timeout: float | None = None) -> list[Any]:
     """Wait for greenlets and return their results in order.
 
