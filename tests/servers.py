@@ -29,7 +29,7 @@ __all__ = [
     "until",
 ]
 
-LIMIT = 10.0  # seconds until what a test waits for has to be so
+LIMIT = 30.0  # seconds until what a test waits for has to be so, on a machine that is busy
 
 
 def until(condition: Callable[[], bool], what: str, limit: float = LIMIT) -> None:

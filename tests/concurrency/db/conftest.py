@@ -30,7 +30,7 @@ def statistics() -> PoolStatistics:
     return pool_statistics()["default"]
 
 
-def until(condition: Callable[[], bool], what: str = "", limit: float = 5.0) -> None:
+def until(condition: Callable[[], bool], what: str = "", limit: float = 15.0) -> None:
     """Let other greenlets run until a condition holds; fail after some seconds."""
     with gevent.Timeout(limit, TimeoutError(f"still not so: {what or condition}")):
         while not condition():

@@ -333,7 +333,7 @@ class Gunicorn:
         return self.log.read_text()
 
     def wait_for(self, text: str, count: int = 1) -> None:
-        with gevent.Timeout(10, TimeoutError(f"{text!r} is not in {self.log.read_text()}")):
+        with gevent.Timeout(30, TimeoutError(f"{text!r} is not in {self.log.read_text()}")):
             while self.text().count(text) < count:
                 gevent.sleep(0.01)
 
