@@ -9,33 +9,45 @@ It imports nothing of Django, and importing it changes nothing.
 
 from __future__ import annotations
 
-import importlib
+import gc
+import importlib._bootstrap
 import sys
+import threading
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from gevent import monkey
 
+# Test runners, tracers and debuggers keep native threads and clocks on purpose.
+_TOOLS = frozenset(
+    {
+        "pytest",
+        "_pytest",
+        "pluggy",
+        "coverage",
+        "xdist",
+        "execnet",
+        "debugpy",
+        "pydevd",
+        "_pydevd_bundle",
+        "_pydev_bundle",
+        "_pydev_imps",
+    }
+)
+
 # Modules that need native primitives, or that gevent looks after itself.
-_EXEMPT = frozenset(sys.stdlib_module_names) | {
-    "gevent",
-    "greenlet",
-    "zope",
-    "_cffi_backend",
-    "concurrency",
-    # Test runners, tracers and debuggers keep native threads and clocks on purpose.
-    "pytest",
-    "_pytest",
-    "pluggy",
-    "coverage",
-    "xdist",
-    "execnet",
-    "debugpy",
-    "pydevd",
-    "_pydevd_bundle",
-    "_pydev_bundle",
-    "_pydev_imps",
+_EXEMPT = (
+    frozenset(sys.stdlib_module_names)
+    | {"gevent", "greenlet", "zope", "_cffi_backend", "concurrency"}
+    | _TOOLS
+)
+
+# Commands that run code before the first line of a program, by a module that shows it.
+_LAUNCHERS = {
+    "opentelemetry.instrumentation.auto_instrumentation": "opentelemetry-instrument",
+    "ddtrace.bootstrap.sitecustomize": "ddtrace-run",
+    "newrelic.bootstrap": "newrelic-admin run-program",
 }
 
 # Imported by nearly everything and fully repairable, see repair().
@@ -105,7 +117,25 @@ def find(native: Native) -> list[tuple[str, str]]:
     Args:
         native: the unpatched objects to look for.
     """
-    return [*_find_known(native), *_find_bound(native)]
+    return [*_find_threads(), *_find_known(native), *_find_bound(native)]
+
+
+def _find_threads() -> Iterator[tuple[str, str]]:
+    """Look for native threads, whose locks and imports a later patch cuts in two."""
+    if is_patched():
+        return  # they are greenlets
+    launcher = next((name for shown, name in _LAUNCHERS.items() if shown in sys.modules), None)
+    for thread in threading.enumerate():
+        module = _module_of(thread)
+        if thread is not threading.main_thread() and module.partition(".")[0] not in _TOOLS:
+            by = f" (by {launcher}, see docs/threads.md)" if launcher else ""
+            yield module, f"has started the native thread {thread.name!r}{by}"
+
+
+def _module_of(thread: threading.Thread) -> str:
+    """Return the module whose code a thread runs."""
+    target = getattr(thread, "_target", None)
+    return str(getattr(target, "__module__", None) or type(thread).__module__)
 
 
 def _find_known(native: Native) -> Iterator[tuple[str, str]]:
@@ -156,6 +186,26 @@ def _candidates() -> Iterator[ModuleType]:
             continue
         if root not in _EXEMPT | _REPAIRABLE and name not in _NOT_JUDGED:
             yield module
+
+
+def main_owner() -> int:
+    """Return by which number locks know the caller: its thread, once patched its greenlet."""
+    return threading.get_ident()
+
+
+def repair_owners(before: int) -> None:
+    """Give the locks that the caller has taken before the patch the number it has now.
+
+    gevent does so where there is one thread. The import that is going on has such a lock.
+    """
+    now = main_owner()
+    module_lock: Any = importlib._bootstrap._ModuleLock  # type: ignore[attr-defined]
+    for one in gc.get_objects():
+        # type() and never isinstance(): lazy objects evaluate themselves when asked.
+        if type(one) is module_lock and one.owner == before:
+            one.owner = now
+        elif type(one) is threading._PyRLock and one._owner == before:  # type: ignore[attr-defined]
+            one._owner = now
 
 
 def repair(native: Native) -> None:

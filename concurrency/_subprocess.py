@@ -7,15 +7,12 @@ waits for it, and the thread waits for that; pipes are read where they are used.
 from __future__ import annotations
 
 import subprocess
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import gevent
 import gevent.subprocess
-from gevent.hub import get_hub
 
-_main: Any = get_hub()
+from concurrency import _main_thread
 
 _Popen: Any = gevent.subprocess.Popen
 
@@ -30,32 +27,9 @@ class Popen(_Popen):  # type: ignore[misc]
     """gevent's, for all native threads."""
 
     def _execute_child(self, *args: Any) -> None:
-        self._loop = _main.loop
-        _in_main_thread(super()._execute_child, *args)
+        self._loop = _main_thread.hub.loop
+        _main_thread.in_main_thread(super()._execute_child, *args)
 
     def wait(self, timeout: float | None = None, _raise_exc: bool = True) -> Any:
         """Wait for the program to end, as ``subprocess.Popen.wait``."""
-        return _in_main_thread(super().wait, timeout, _raise_exc)
-
-
-def _in_main_thread(fn: Callable[..., Any], *args: Any) -> Any:
-    """Return what ``fn`` returns in a greenlet of the main thread; here, if this is it."""
-    here: Any = get_hub()
-    if here is _main:
-        return fn(*args)
-    outcome: list[tuple[Any, BaseException | None]] = []
-    over = threading.Event()
-
-    def call() -> None:
-        try:
-            outcome.append((fn(*args), None))
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            outcome.append((None, error))
-        over.set()
-
-    _main.loop.run_callback_threadsafe(gevent.spawn, call)
-    over.wait()
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
+        return _main_thread.in_main_thread(super().wait, timeout, _raise_exc)

@@ -18,7 +18,7 @@ from django.core import checks
 from django.db import connections
 from django.db.utils import DatabaseError
 
-from concurrency import _lateness, aio, conf
+from concurrency import _lateness, _libraries, aio, conf
 from concurrency.db import foreign, options
 from concurrency.db.wrapper import PooledDatabaseWrapper
 from concurrency.server import checks as serving
@@ -43,6 +43,7 @@ def register() -> None:
     """Register all checks with Django."""
     checks.register(check_patch)
     checks.register(check_driver)
+    checks.register(check_libraries)
     checks.register(check_asyncio)
     checks.register(check_settings)
     checks.register(check_databases)
@@ -101,6 +102,20 @@ def check_driver(**kwargs: Any) -> Messages:
             )
         )
     return found
+
+
+def check_libraries(**kwargs: Any) -> Messages:
+    """Is a library in use that would block all greenlets?"""
+    if not _lateness.is_patched():
+        return []
+    return [
+        checks.Warning(
+            f"{library.name} blocks all greenlets while it waits.",
+            hint=library.remedy,
+            id="concurrency.W009",
+        )
+        for library in _libraries.blocking()
+    ]
 
 
 def check_asyncio(**kwargs: Any) -> Messages:

@@ -8,8 +8,8 @@ It patches the standard library, then the database drivers that are installed.
 Importing it again does nothing. If something that cannot be repaired was
 imported before, ``LatePatchError`` names it and nothing is patched.
 
-Two environment variables leave the process as it is, for code that forks with
-``multiprocessing``, which does not work in a patched process:
+Two environment variables leave the process as it is, for code that does more with
+processes than works in a patched one (docs/threads.md):
 
 * ``CONCURRENCY_PATCH=0``: whatever is run;
 * ``CONCURRENCY_UNPATCHED_COMMANDS=a,b``: the management commands ``a`` and ``b``.
@@ -88,7 +88,9 @@ def _patch() -> None:
         with _inert_lazy_objects(), warnings.catch_warnings():
             # gevent warns of modules that have bound SSLContext; repair() mends them.
             warnings.simplefilter("ignore", MonkeyPatchWarning)
+            owner = _lateness.main_owner()
             monkey.patch_all()
+            _lateness.repair_owners(owner)
     _share_primitives()
     _lateness.repair(_native)
     _patch_drivers()
@@ -125,11 +127,13 @@ def _inert_lazy_objects() -> Iterator[None]:
 
 def _share_primitives() -> None:
     # It imports modules that have to find patched threads.
-    from concurrency import _multiprocessing, _sharing, _subprocess
+    from concurrency import _libraries, _logging, _multiprocessing, _sharing, _subprocess
 
     _sharing.install()
+    _logging.install()
     _multiprocessing.install()
     _subprocess.install()
+    _libraries.install()
 
 
 def _patch_drivers() -> None:
