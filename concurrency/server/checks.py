@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ def _position() -> int | None:
 
 def check_gunicorn_file(**kwargs: Any) -> Messages:
     """Would plain gunicorn, started here, do what `manage.py serve` does?"""
+    if sys.argv[1:2] == ["serve"]:
+        return []  # which adds them
     path = Path("gunicorn.conf.py")
     if not path.is_file() or _imports_server(path.read_text(encoding="utf-8")):
         return []
