@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 import weakref
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 from concurrency.context import activity
 from concurrency.db.errors import Holder
-from concurrency.db.handles import Cursors
+from concurrency.db.handles import Cursors, Guard, count
 from concurrency.tasks.names import name_of
 
 
@@ -34,6 +35,7 @@ class PooledConnection:
 
     Attributes:
         raw: the driver's connection.
+        guard: refuses handles of earlier leases.
         generation: of the pool when it was opened; an older one is not reused.
         expires: when it has lived long enough, on the monotonic clock.
         idle_since: when it was last given back, on the monotonic clock.
@@ -51,6 +53,7 @@ class PooledConnection:
         "cursors",
         "expires",
         "generation",
+        "guard",
         "idle_since",
         "raw",
         "references",
@@ -66,6 +69,9 @@ class PooledConnection:
         self.idle_since = now
         self.configured = False
         self.references = 0
+        self.guard = Guard()
+        with contextlib.suppress(AttributeError):  # a class of the user's, without attributes
+            raw.guard = self.guard
         # Whatever opening it has done belongs to it.
         raw.tainted = raw.is_beyond_reset = False
         # Not weak: one that was thrown away is still open on the server.
@@ -79,6 +85,12 @@ class PooledConnection:
     @tainted.setter
     def tainted(self, value: bool) -> None:
         self.raw.tainted = value
+
+    def was_given_back(self) -> None:
+        """Take note of the end of a lease, and of handles that have outlived it."""
+        self.guard.lease = None
+        # Without that of the wrapper.
+        self.guard.is_wanted = 0 < self.references <= count(self.raw)
 
     def has_open_cursors(self) -> bool:
         """Return whether a cursor on the server has rows that were not read."""
@@ -99,6 +111,7 @@ class Lease:
         "cursors",
         "holder",
         "idle_since",
+        "is_shared",
         "since",
         "sql",
         "was_reported",
@@ -117,6 +130,8 @@ class Lease:
         self.since = 0.0
         #: When it was first seen idle since its last statement; 0.0 if it was not.
         self.idle_since = 0.0
+        #: Whether others use the connection in turns with its owner.
+        self.is_shared = False
         #: The cursors of Django that were made on it.
         self.cursors = Cursors()
         #: The last statement, without its parameters.
@@ -127,6 +142,11 @@ class Lease:
     def owner(self) -> Any:
         """Return the greenlet that the lease belongs to, or None when it is gone."""
         return self._owner()
+
+    def is_open(self) -> bool:
+        """Return whether other greenlets may execute on the connection, too."""
+        holder = self.holder()
+        return self.is_shared or (holder is not None and holder.is_shared())
 
     def is_orphan(self) -> bool:
         """Return whether nobody is left who could give the connection back."""

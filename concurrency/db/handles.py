@@ -1,5 +1,8 @@
 """Whether user code still has the driver's connection, or a cursor, in its hands.
 
+Such a handle may outlive its lease: then it must not execute anything on a connection that
+is somebody else's by now.
+
 A wrapper can tell what passes through it. The driver's own objects, once user code has
 them, can be kept anywhere: that is told by counting the references to a connection.
 """
@@ -10,6 +13,8 @@ import gc
 import sys
 from typing import Any
 from weakref import ref
+
+from gevent import getcurrent
 
 # So many cursors are remembered before those that are gone are forgotten.
 _MANY = 32
@@ -37,6 +42,44 @@ class Cursors(list[ref[Any]]):
             if getattr(cursor, "closed", False):
                 closed[id(cursor)] = cursor
         return sum(_references(cursor, raw) for cursor in closed.values())
+
+
+class Guard:
+    """Who may execute on a connection; asked by its driver's class while a handle is about.
+
+    Attributes:
+        lease: the current one, None while the pool has the connection.
+        is_wanted: whether user code has kept a handle from an earlier lease.
+    """
+
+    __slots__ = ("_keeper", "is_wanted", "lease")
+
+    def __init__(self) -> None:
+        self.lease: Any = None
+        self.is_wanted = False
+        self._keeper: Any = None
+
+    def keep(self) -> None:
+        """Let the current greenlet, which is the pool's, work on the connection."""
+        self._keeper = ref(getcurrent())
+
+    def check(self, kind: type[Exception]) -> None:
+        """Raise if a handle is used that has outlived its lease.
+
+        Args:
+            kind: the driver's ``InterfaceError``.
+        """
+        lease, current = self.lease, getcurrent()
+        if lease is None:
+            if self._keeper is not None and self._keeper() is current:
+                return
+        elif lease.owner() is current or lease.is_open():
+            return
+        raise kind(
+            "this connection was given back and is not this greenlet's any more: ask "
+            "connection.connection or connection.cursor() again after a wait or the end of a "
+            "request, or keep the connection inside `with keep_lease():`"
+        )
 
 
 def count(raw: Any) -> int:

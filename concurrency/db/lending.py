@@ -108,6 +108,11 @@ class Lending(BaseDatabaseWrapper):  # type: ignore[misc]
         self._release()
         return True
 
+    def share(self) -> None:
+        """Let others execute on the connection, in turns with its owner."""
+        if self._lease is not None:
+            self._lease.is_shared = True
+
     # What binds it
 
     @contextmanager

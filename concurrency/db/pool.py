@@ -199,6 +199,7 @@ class Pool:
     def _clean(self, connection: PooledConnection) -> None:
         """Make a connection fit for the next holder, or close it."""
         kept = False
+        connection.guard.keep()
         try:
             if self._slots.is_wanted(connection) and cleaning.make_clean(self._driver, connection):
                 self._reaper.watch()
@@ -208,6 +209,7 @@ class Pool:
                 self._close(connection)
 
     def _close(self, connection: PooledConnection) -> None:
+        connection.guard.keep()
         try:
             cleaning.close(self._driver, connection.raw)
         finally:

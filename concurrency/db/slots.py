@@ -61,7 +61,8 @@ class Slots:
             now = monotonic()
             if not self._idle or self._waiters or now - self._idle[-1].idle_since > WARM:
                 return False
-            lease.connection = self._idle.pop()
+            lease.connection = connection = self._idle.pop()
+            connection.guard.lease = lease
             lease.since = now
             self._leases.add(lease)
             return True
@@ -93,6 +94,7 @@ class Slots:
     def _grant(self, lease: Lease, connection: PooledConnection, now: float) -> None:
         """Begin a lease; under the lock."""
         lease.connection = connection
+        connection.guard.lease = lease
         lease.since = now
         self._leases.add(lease)
 
@@ -108,6 +110,7 @@ class Slots:
             if connection is None:
                 return None
             self._leases.discard(lease)
+            connection.was_given_back()
             if fit and self._put(connection):
                 return None
             self._discarding += 1

@@ -38,6 +38,7 @@ class SharedConnection:
     def __init__(self, lender: Any) -> None:
         self.lender = lender
         self.raw = lender.connection
+        lender.share()
         self.turns = Turns(self._bury)
         self._limit = lender.pool_options().timeout
         self._numbers = itertools.count(1)

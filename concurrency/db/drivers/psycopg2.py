@@ -22,6 +22,9 @@ from concurrency.db.waiting import READ, WRITE, SocketWaiter
 
 logger = logging.getLogger("concurrency.db")
 
+# What a cursor does with rows that have arrived, unless it is one on the server.
+_READING = frozenset({"__next__", "close", "fetchall", "fetchmany", "fetchone", "scroll"})
+
 _IDLE = extensions.TRANSACTION_STATUS_IDLE
 _ACTIVE = extensions.TRANSACTION_STATUS_ACTIVE
 
@@ -36,11 +39,15 @@ def _watched(
         statement: makes the statement of its first argument, if it executes one.
     """
 
+    only_reads = method.__name__ in _READING
+
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         connection = self if isinstance(self, Connection) else self.connection
         if not isinstance(connection, Connection):
             return method(self, *args, **kwargs)
+        if not only_reads or self.name is not None:
+            connection.admit()
         if statement is not None:
             connection.watch(statement(args[0] if args else next(iter(kwargs.values()), None)))
         connection.is_watched = True
@@ -59,6 +66,7 @@ def _watched(
 class Connection(WatchedPostgreSQL, extensions.connection):
     """A connection that survives the kill of a greenlet that waits for it."""
 
+    interface_error = psycopg2.InterfaceError
     waiter: SocketWaiter | None = None
     #: The time zone that the session is known to have.
     time_zone: str | None = None
@@ -85,6 +93,7 @@ class Connection(WatchedPostgreSQL, extensions.connection):
 
     def close(self) -> None:
         """Close the connection."""
+        self.admit()
         if self.waiter is not None:
             self.waiter.close()
             self.waiter = None

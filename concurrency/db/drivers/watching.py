@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from concurrency.db.handles import Guard
+
 __all__ = ["Changes", "CountedDict", "WatchedSession"]
 
 
@@ -24,9 +26,19 @@ class WatchedSession:
     is_beyond_reset = False
     #: Whether what the driver executes now has been looked at.
     is_watched = False
+    #: Refuses handles of earlier leases; None for a connection without a pool.
+    guard: Guard | None = None
+    #: What the driver raises for wrong use of its objects.
+    interface_error: type[Exception] = Exception
+
+    def admit(self) -> None:
+        """Raise if who uses this has kept it from an earlier lease; before anything is sent."""
+        if self.guard is not None and self.guard.is_wanted:
+            self.guard.check(self.interface_error)
 
     def watch(self, sql: Any) -> None:
         """Look at a statement that is about to run."""
+        self.admit()
         if self.is_beyond_reset:
             return
         text = sql if isinstance(sql, str) else self.text_of(sql)

@@ -41,6 +41,7 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
     time_zone: str | None = None
     #: What is called with what the server tells: of which kind it is, and the callable.
     handlers: tuple[tuple[str, Any], ...] = ()
+    interface_error = psycopg.InterfaceError
     _watched_adapters: WatchedAdapters | None = None
     _waiter: SocketWaiter | None = None
     # Whether a kill has arrived in a pipeline.
@@ -110,6 +111,8 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
         Without a limit of time, as for statements and ``notifies()``, nothing wakes up
         before the server has sent something.
         """
+        if self.guard is not None and self.guard.is_wanted:
+            self.admit()
         if timeout is not None:
             # Rare, and not about statements. Their interval is for Ctrl-C: the hub needs none.
             return super().wait(gen, timeout, timeout)
@@ -263,6 +266,7 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
 
     def close(self) -> None:
         """Close the connection."""
+        self.admit()
         if self._waiter is not None:
             self._waiter.close()
             self._waiter = None

@@ -12,7 +12,7 @@ import struct
 from typing import Any, ClassVar
 
 from pymysql.constants import COMMAND, SERVER_STATUS
-from pymysql.err import Error
+from pymysql.err import Error, InterfaceError
 
 from concurrency.db.drivers.pymysql.answers import Answers, Result
 from concurrency.db.drivers.pymysql.control import Control, Session
@@ -40,6 +40,7 @@ class Connection(WatchedSession, Answers):
     """
 
     changes_session = staticmethod(changes_mysql)
+    interface_error = InterfaceError
     _context: ClassVar[Any] = None
     _sock: Any
     _rfile: Any
@@ -155,6 +156,7 @@ class Connection(WatchedSession, Answers):
         super().ping(reconnect=reconnect)
 
     def _execute_command(self, command: int, sql: Any) -> None:
+        self.admit()
         self._begins = sql[:9]
         try:
             super()._execute_command(command, sql)
@@ -226,6 +228,7 @@ class Connection(WatchedSession, Answers):
         """
         if self._closed:
             raise Error("Already closed")
+        self.admit()
         self._closed = True
         self._leave()
         self._shut()

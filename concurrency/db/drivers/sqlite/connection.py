@@ -140,6 +140,7 @@ class Connection(Delegating):
         """Return what ``call()`` returns in the thread of this connection."""
         if self._thread.is_current():
             return call()
+        self.admit()
         if self.is_closed:
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
         if self._thread.is_stuck():
@@ -279,6 +280,7 @@ class Connection(Delegating):
         if self._thread.is_current():
             self._close()
             return
+        self.admit()
         self.is_closed = True
         self._thread.interrupt()
         wait = self._thread.post(self._close)

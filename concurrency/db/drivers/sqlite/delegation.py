@@ -35,6 +35,8 @@ class Delegating(WatchedSession, sqlite3.Connection):
     """A connection for a subclass that knows how to get to the thread."""
 
     changes_session = staticmethod(changes_sqlite)
+    interface_error = sqlite3.InterfaceError
+
     #: How often something was changed that stays.
     changes = 0
 
