@@ -88,9 +88,10 @@ def _leave_parents_greenlets() -> None:
     kinds: Any = (type(callback), _watcher_class(hub))
     me = getcurrent()
     for one in gc.get_objects():
-        if isinstance(one, kinds):
+        # type() and never isinstance(): lazy objects evaluate themselves when asked.
+        if issubclass(type(one), kinds):
             one.stop()
-        elif isinstance(one, greenlet) and one is not me:
+        elif issubclass(type(one), greenlet) and one is not me:
             _of_parents.append(one)
 
 

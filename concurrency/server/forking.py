@@ -80,7 +80,7 @@ def _others() -> list[Any]:
     return [
         one
         for one in gc.get_objects()
-        if isinstance(one, greenlet)
+        if issubclass(type(one), greenlet)  # isinstance() would evaluate lazy settings
         and one is not here
         and not isinstance(one, Hub)
         and not one.dead
