@@ -93,6 +93,8 @@ def keep_lease(using: str | None = None) -> Iterator[None]:
 
 def _pooled_wrappers() -> Iterator[PooledDatabaseWrapper]:
     """Yield the wrappers of this greenlet that have been used."""
+    if "settings" not in vars(connections):
+        return  # Django knows no databases yet: to ask it is to load the settings
     wrapper: Any
     for wrapper in connections.all(initialized_only=True):
         if hasattr(wrapper, "lend"):

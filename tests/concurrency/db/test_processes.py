@@ -242,3 +242,14 @@ def test_workers_of_a_preloaded_gunicorn(folder, observer):
         sessions = [{session for pid, session, _ in found if pid == each} for each, *_ in found]
         assert all(one == other or not one & other for one in sessions for other in sessions)
         assert not set.union(*sessions) & parents_sessions(folder)
+
+
+def test_an_executor_works_in_a_process_without_django_s_settings():
+    """The end of its work asks for no database of which Django has not been told."""
+    code = (
+        "import concurrency.patch, concurrency.db\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "assert ThreadPoolExecutor(1).submit(int).result() == 0\n"
+    )
+    environ = {key: each for key, each in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, check=True)
