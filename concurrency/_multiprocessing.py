@@ -6,12 +6,16 @@ them all. A forked child has copies of its parent's greenlets, which must not ru
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import selectors
+from collections.abc import Callable
+from time import monotonic
 from types import ModuleType
 from typing import Any
 
+import gevent
 import gevent.os
 from gevent.hub import get_hub, getcurrent
 from gevent.monkey import get_original
@@ -26,6 +30,9 @@ _POLLIN, _POLLOUT = get_original("select", "POLLIN"), get_original("select", "PO
 # A pipe that is writable takes this many bytes at once (POSIX: PIPE_BUF is 512 or more).
 _PIPE_BUF = 4096 if os.name != "posix" else os.pathconf("/", "PC_PIPE_BUF")
 
+# Seconds between two tries of a semaphore that other processes hold.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
+
 # Parents' greenlets, which must not be collected: that would run what they do at their end.
 _of_parents: list[Any] = []
 
@@ -33,6 +40,7 @@ _of_parents: list[Any] = []
 def install() -> None:
     """Do it when ``multiprocessing`` is imported."""
     when_imported("multiprocessing.connection", _wait_cooperatively)
+    when_imported("multiprocessing.synchronize", _acquire_cooperatively)
     when_imported("multiprocessing.process", _begin_anew)
     when_imported("multiprocessing.util", _watch_children)
 
@@ -58,6 +66,37 @@ def _wait_until(fd: int, event: int, wait: Any) -> None:
     poll.register(fd, event)
     if not poll.poll(0) and getcurrent() is not get_hub():
         wait(fd)
+
+
+def _acquire_cooperatively(synchronize: ModuleType) -> None:
+    """Have semaphores tried from time to time: who waits in C stops all greenlets.
+
+    A pool that ends needs one that only a greenlet of this process can have released.
+    """
+    base: Any = synchronize.SemLock
+    make_methods = base._make_methods
+
+    def make_cooperative_methods(self: Any) -> None:
+        make_methods(self)
+        self.acquire = functools.partial(_acquire, self.acquire)
+
+    base._make_methods = make_cooperative_methods
+    base.__enter__ = lambda self: self.acquire()
+
+
+def _acquire(native: Callable[..., bool], block: bool = True, timeout: float | None = None) -> bool:
+    if native(False):
+        return True
+    if not block or getcurrent() is get_hub():
+        return native(block, timeout)
+    end = None if timeout is None else monotonic() + timeout
+    pause = _FIRST_PAUSE
+    while not native(False):
+        if end is not None and monotonic() >= end:
+            return False
+        gevent.sleep(pause if end is None else min(pause, max(end - monotonic(), 0)))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return True
 
 
 def _begin_anew(process: ModuleType) -> None:

@@ -68,6 +68,9 @@ def test_a_pool_of_processes_lets_greenlets_run(tmp_path: Path, method: str):
                     assert len(ticks) - before > 5
                     pool.close()
                     pool.join()
+                # Nothing keeps this one, so that it ends while its workers wait for work.
+                for _ in range(5):
+                    assert multiprocessing.get_context({method!r}).Pool(1).apply(pow, (2, 3)) == 8
                 print("done")
             """
         )
