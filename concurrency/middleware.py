@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.request import HttpHeaders
 
+from concurrency._text import printable
 from concurrency.aio import is_installed, iterate
 from concurrency.conf import conf
 from concurrency.context import activity, before_wait, run_hooks
@@ -100,7 +101,7 @@ class ConcurrencyMiddleware:
         except ValueError as error:
             return _plain(400, str(error))
         request.concurrency_watch = watch = _watch(request)
-        token = activity.set(f"{request.method} {request.path}")
+        token = activity.set(printable(f"{request.method} {request.path}"))
         try:
             with (
                 deadline(_nearer(asked, conf.REQUEST_DEADLINE)) as limit,

@@ -24,6 +24,7 @@ from greenlet import greenlet
 
 from concurrency import context
 from concurrency._places import is_library, line_of, outwards
+from concurrency._text import printable
 from concurrency.db.pool import Pool
 from concurrency.db.registry import leases
 from concurrency.observe import requests
@@ -219,7 +220,8 @@ def request_in(frames: Iterable[FrameType]) -> str:
             names = frame.f_locals
             if "passing" in names:
                 request = names["request"]
-                return f"{request.method} {request.path} id {names['passing'].request_id}"
+                name = printable(f"{request.method} {request.path}")
+                return f"{name} id {names['passing'].request_id}"
         for value in (frame.f_locals.get("inherited"), _inherited(frame.f_locals.get("self"))):
             if isinstance(value, context.Inherited):
                 return _describe(value.variables)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from concurrency._text import printable
 from concurrency.observe.requests import current
 
 __all__ = ["NO_REQUEST", "install"]
+
+_ACCESS_LOG = "gunicorn.access"
 
 #: What the attributes are outside of requests.
 NO_REQUEST = "-"
@@ -28,7 +31,28 @@ class _Factory:
         passing = current.get()
         record.request_id = NO_REQUEST if passing is None else passing.request_id
         record.trace_id = NO_REQUEST if passing is None else passing.trace.trace_id
+        if record.name == _ACCESS_LOG and not isinstance(record.args, tuple):
+            record.args = _Printable(record.args)  # type: ignore[assignment]
         return record
+
+
+class _Printable:
+    """What gunicorn's access log shows of a request, without what could forge a line."""
+
+    def __init__(self, atoms: Any) -> None:
+        self._atoms = atoms
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._atoms[name]
+        return printable(value) if isinstance(value, str) else value
+
+
+def _name_request(record: logging.LogRecord) -> bool:
+    """Name the request in what Django says of its answer, after the request has ended here."""
+    passing = getattr(getattr(record, "request", None), "concurrency_passing", None)
+    if passing is not None:
+        record.request_id, record.trace_id = passing.request_id, passing.trace.trace_id
+    return True
 
 
 def install() -> None:
@@ -36,3 +60,4 @@ def install() -> None:
     make = logging.getLogRecordFactory()
     if not isinstance(make, _Factory):
         logging.setLogRecordFactory(_Factory(make))
+        logging.getLogger("django.request").addFilter(_name_request)

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from concurrency import context
+from concurrency._text import printable
 from concurrency.observe.ids import REQUEST_ID, TRACEPARENT, TRACESTATE, Trace, request_id
 from concurrency.observe.metrics import ROUTE
 
@@ -50,7 +51,7 @@ class Passing:
         self.trace = Trace.continuing(
             environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE")
         )
-        self.method = method
+        self.method = printable(method)
         self.route: str | None = None
         self.status = 0
         self.statements = 0
@@ -71,13 +72,12 @@ class Passing:
             "statements": self.statements,
         }
         logger.info(
-            "%s %s %s %s ms, %d SQL, id %s",
+            "%s %s %s %s ms, %d SQL",
             self.method,
             "-" if self.route is None else f"/{self.route}",
             self.status or "-",
             milliseconds,
             self.statements,
-            self.request_id,
             extra=fields,
         )
 
@@ -94,6 +94,7 @@ def observed(request: Any, respond: Callable[[Any], Any]) -> Any:
     """
     # Not of `request.headers`: to read one of them is to parse them all.
     passing = Passing(request.method, request.META)
+    request.concurrency_passing = passing
     token = current.set(passing)
     is_stream = False
     try:

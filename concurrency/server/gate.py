@@ -19,6 +19,7 @@ from gevent import getcurrent
 from gevent.hub import Waiter, get_hub
 
 from concurrency._hub import outside_hub
+from concurrency._text import printable
 from concurrency.context import at_end, run_hooks
 from concurrency.observe.ids import REQUEST_ID, request_id
 from concurrency.server.answers import ending, is_complete
@@ -105,7 +106,7 @@ class Gate:
             return _refuse(environ, start)
         greenlet = getcurrent()
         self._running[greenlet] = InFlight(
-            environ["REQUEST_METHOD"], environ["PATH_INFO"], time.monotonic()
+            environ["REQUEST_METHOD"], printable(environ["PATH_INFO"]), time.monotonic()
         )
         leave = partial(self._leave, greenlet)
         when_taken = getattr(environ.get("gunicorn.socket"), "on_take", None)

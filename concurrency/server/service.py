@@ -100,8 +100,9 @@ class Service:
         """Say that the port is open; with all that an operator wants to see, after `serve`."""
         self.board.say(phase=STARTED, note="")
         if self._survey is not None:
-            sys.stdout.write(screen(server, self.options, self._survey))
-            sys.stdout.flush()
+            with suppress(OSError):  # standard output may be closed, or on a full disk
+                sys.stdout.write(screen(server, self.options, self._survey))
+                sys.stdout.flush()
 
     def reloaded(self, server: Any) -> None:
         """Take new options, and let a new ops process load the new code."""

@@ -30,6 +30,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.sock import ssl_context
 from gunicorn.workers import ggevent
 
+from concurrency._text import printable
 from concurrency.server.awaited import Awaited
 from concurrency.server.configuration import refuse_http2
 from concurrency.server.drain import Drain
@@ -253,7 +254,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             if response is None or not response.headers_sent:
                 raise
             # What was sent cannot be taken back; a client sees that the answer is cut off.
-            self.log.exception("Error handling request %s", req.uri)
+            self.log.exception("Error handling request %s", printable(req.uri))
             raise StopIteration from None
         finally:
             self.cfg.post_request(self, req, environ, response)

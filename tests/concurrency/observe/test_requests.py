@@ -112,7 +112,8 @@ def test_a_request_is_one_line_with_its_statements(caplog):
     (line,) = lines(caplog)
     text = line.getMessage()
     assert text.startswith("GET /some/<where>/ 201 ")
-    assert text.endswith(" ms, 3 SQL, id abc")
+    assert text.endswith(" ms, 3 SQL")
+    assert line.request_id == "abc"
     assert (line.levelname, line.status, line.statements) == ("INFO", 201, 3)
 
 

@@ -17,6 +17,7 @@ def test_the_request_id_goes_across_three_services(tmp_path):
         status, head, body = server.get("/chain/3/", "X-Request-ID: from-far-away")
         assert (status, body) == (200, b"the end")
         assert "X-Request-ID: from-far-away\r\n" in f"{head}\r\n"
-        server.wait_for("SQL, id", 3)
-        lines = re.findall(r"^GET /chain/<length>/ 200 .* id (.*)$", server.text(), re.MULTILINE)
+        server.wait_for(" SQL [from-far-away]", 3)
+        found = r"^GET /chain/<length>/ 200 .* SQL \[(.*)\]$"
+        lines = re.findall(found, server.text(), re.MULTILINE)
     assert lines == ["from-far-away"] * 3

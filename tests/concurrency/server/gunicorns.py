@@ -34,8 +34,12 @@ settings.configure(
     LOGGING={
         "version": 1,
         "disable_existing_loggers": False,
-        "handlers": {"log": {"class": "logging.StreamHandler"}},
-        "loggers": {"concurrency": {"handlers": ["log"], "level": "INFO"}},
+        "formatters": {"line": {"format": "%(message)s [%(request_id)s]"}},
+        "handlers": {"log": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "loggers": {
+            "concurrency": {"handlers": ["log"], "level": "INFO"},
+            "django.request": {"handlers": ["log"], "level": "INFO", "propagate": False},
+        },
     },
     CONCURRENCY=eval(os.environ.get("OPTIONS_OF_TEST", "{}")),
     **eval(os.environ.get("SETTINGS_OF_TEST", "{}")),
