@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from concurrency.observe import logging_config
 from settings import caches, databases, drivers, environment, service, tokens
 
 ROOT = environment.ROOT
@@ -116,7 +115,27 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
-LOGGING = logging_config()
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {
+            "()": "logging.Formatter",
+            "fmt": "%(asctime)s %(levelname)s [%(request_id)s] %(name)s: %(message)s",
+            "defaults": {"request_id": "-"},
+        },
+    },
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "plain",
+        },
+    },
+    "root": {"handlers": ["stdout"], "level": "INFO"},
+    # Django's own handlers mail administrators and colour consoles; here all goes one way.
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+}
 
 # The example's account, and where it reaches itself: never what a Host header says.
 DEMO_USER = environment.text("DEMO_USER", default="user")

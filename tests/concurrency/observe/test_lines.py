@@ -10,6 +10,7 @@ import pytest
 from concurrency._text import printable
 from concurrency.observe import logging_config
 from tests.concurrency.server.gunicorns import Client, Gunicorn
+from tests.servers import until
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,7 @@ def test_one_line_of_settings_shows_requests_and_pools(capsys):
 def test_the_path_cannot_forge_a_line(tmp_path):
     """Neither Django, nor this package, nor the access log write raw control characters."""
     with Gunicorn(tmp_path, "--access-logfile", "-") as server:
-        server.wait_for("views are imported")
+        until(lambda: "views are imported" in server.text(), "it serves", 40)
         with contextlib.closing(Client(server.port)) as client:
             client.send("/none/%0AERROR%20forged%1b%5b31m/", "X-Request-ID: abc")
             assert client.receive()[0] == 404
@@ -60,7 +61,7 @@ def test_the_path_cannot_forge_a_line(tmp_path):
 def test_djangos_line_of_an_error_has_the_request_id(tmp_path):
     """What `django.request` says after the response is of the same request, and says it once."""
     with Gunicorn(tmp_path) as server:
-        server.wait_for("views are imported")
+        until(lambda: "views are imported" in server.text(), "it serves", 40)
         server.get("/none/", "X-Request-ID: not-here")
         server.wait_for("Not Found: /none/ [not-here]")
         server.wait_for("SQL [not-here]")

@@ -7,13 +7,14 @@ import re
 import pytest
 
 from tests.concurrency.server.gunicorns import Gunicorn
+from tests.servers import until
 
 
 @pytest.mark.slow
 def test_the_request_id_goes_across_three_services(tmp_path):
     """Each logs its own request with the id that the first was given."""
     with Gunicorn(tmp_path) as server:
-        server.wait_for("views are imported")
+        until(lambda: "views are imported" in server.text(), "it serves", 40)
         status, head, body = server.get("/chain/3/", "X-Request-ID: from-far-away")
         assert (status, body) == (200, b"the end")
         assert "X-Request-ID: from-far-away\r\n" in f"{head}\r\n"
