@@ -80,12 +80,20 @@ def _others() -> list[Any]:
     return [
         one
         for one in gc.get_objects()
-        if issubclass(type(one), greenlet)  # isinstance() would evaluate lazy settings
+        if _is(one, greenlet)
         and one is not here
         and not isinstance(one, Hub)
         and not one.dead
         and (one.gr_frame is not None or isinstance(one, gevent.Greenlet))
     ]
+
+
+def _is(one: Any, kind: Any) -> bool:
+    """Return whether an object is of a class, without asking it.
+
+    `isinstance` evaluates lazy objects, such as Django's settings before they are configured.
+    """
+    return issubclass(type(one), kind)
 
 
 def _park(others: list[Any]) -> None:
@@ -115,10 +123,10 @@ def _stop_watchers(parked: frozenset[int]) -> None:
     watcher_class, callback_class = type(timer).__mro__[-2], type(callback)
     sockets = set()
     for one in gc.get_objects():
-        if isinstance(one, callback_class) and one.pending:
+        if _is(one, callback_class) and one.pending:
             if _resumes(one, parked):
                 one.stop()
-        elif isinstance(one, watcher_class) and (one.active or one.pending):
+        elif _is(one, watcher_class) and (one.active or one.pending):
             # Nobody but those greenlets, and servers beside them, waits for input here.
             if hasattr(one, "fd"):
                 sockets.add(one.fd)
@@ -132,7 +140,7 @@ def _stop_watchers(parked: frozenset[int]) -> None:
 def _resumes(one: Any, parked: frozenset[int]) -> bool:
     """Return whether a watcher or callback is for one of them; of a timeout it is an argument."""
     for target in (getattr(one.callback, "__self__", None), *(one.args or ())):
-        if id(target.greenlet if isinstance(target, Waiter) else target) in parked:
+        if id(target.greenlet if _is(target, Waiter) else target) in parked:
             return True
     return False
 
@@ -155,14 +163,14 @@ def _forget_waits(others: list[Any]) -> None:
     """Take them out of the queues of locks, events and the like, so that none is handed to them."""
     switches = [one.switch for one in others]
     for one in gc.get_objects():
-        if isinstance(one, Waiter) and one.greenlet is not None and one.greenlet in others:
+        if _is(one, Waiter) and one.greenlet is not None and one.greenlet in others:
             one.clear()
-        elif isinstance(one, Lock):
+        elif _is(one, Lock):
             one.forget_waiters()
-        elif isinstance(one, AbstractLinkable) and one.linkcount():
+        elif _is(one, AbstractLinkable) and one.linkcount():
             for switch in switches:
                 one.unlink(switch)
-        elif isinstance(one, SimpleQueue):
+        elif _is(one, SimpleQueue):
             for name in ("getters", "putters"):
                 getattr(one, name, set()).clear()
 
