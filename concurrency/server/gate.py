@@ -138,6 +138,10 @@ class Gate:
             return 0.0
         return time.monotonic() - max(self._moved, self._line[0].since)
 
+    def sheds(self) -> bool:
+        """Return whether a request that came now would be turned away."""
+        return self._overload is not None and self._overload.is_on and self.stalled() > 0.0
+
     def _telling(self, start_response: Callable[..., Any]) -> Callable[..., Any]:
         """Have an answer say that the connection ends, if it begins while the worker ends."""
         # gunicorn decides that when it sends the head, not when the request comes.

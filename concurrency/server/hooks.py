@@ -130,9 +130,10 @@ def pre_request(worker: Any, req: Any) -> None:
     """Count a request that begins, and note that its client is not idle."""
     if reporting.mine is not None:
         reporting.mine.began(req)
-    drain = getattr(worker, "drain", None)
-    if drain is not None:
-        drain.is_busy(getattr(req.unreader, "sock", None))
+    drain, unreader = getattr(worker, "drain", None), getattr(req, "unreader", None)
+    # Our own worker knows its connections; gunicorn's does not tell which are idle.
+    if drain is not None and unreader is not None:
+        drain.is_busy(getattr(unreader, "sock", None))
 
 
 @_hook
@@ -141,7 +142,8 @@ def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> N
     if reporting.mine is not None:
         reporting.mine.ended(req, environ, resp)
     # What is in the environment is a handle of it, for the application.
-    drain, sock = getattr(worker, "drain", None), getattr(req.unreader, "sock", None)
+    drain, unreader = getattr(worker, "drain", None), getattr(req, "unreader", None)
+    sock = getattr(unreader, "sock", None)
     if drain is not None and sock is not None:
         drain.is_idle(sock)
         if drain.begun is not None:

@@ -53,7 +53,11 @@ def prepare(worker: Any) -> None:
         drain.then = partial(reporting.mine.row.write, draining=True)
     shed_after = conf.SHED_AFTER or getattr(worker, "shed_after", None)
     worker.gate = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=shed_after)
-    worker.wsgi = Front(worker.gate, max_body_size=options.max_body_size, min_rate=options.min_rate)
+    worker.wsgi = worker.gate
+    if not getattr(worker, "completes_bodies", False):
+        worker.wsgi = Front(
+            worker.gate, max_body_size=options.max_body_size, min_rate=options.min_rate
+        )
     _collect_less_often()
     _let_be_watched(worker)
 

@@ -1,4 +1,4 @@
-"""``Unsent``: the bytes of answers for which clients are slow, and which clients are too slow.
+"""``Unsent``: the bytes of answers for which clients are slow.
 
 Counts only what the kernel did not take at once. Knows sockets, neither requests nor gunicorn.
 """
@@ -11,44 +11,12 @@ from typing import Any
 
 from concurrency.server.shutdown import shut_down
 
-__all__ = ["OVER", "Pace", "Unsent"]
+__all__ = ["OVER", "Unsent"]
 
 logger = logging.getLogger("concurrency.server")
 
 #: Seconds over which the rate of a client is averaged.
 OVER = 30.0
-
-
-class Pace:
-    """How fast a client sends or takes bytes, while somebody waits for it.
-
-    Args:
-        rate: bytes per second that it must; 0: any.
-        over: seconds of waiting over which it is averaged.
-    """
-
-    __slots__ = ("_bytes", "_over", "_rate", "_seconds")
-
-    def __init__(self, rate: int, over: float = OVER) -> None:
-        self._rate = rate
-        self._over = over
-        self._seconds = 0.0
-        self._bytes = 0
-
-    def suffices(self, seconds: float, size: int) -> bool:
-        """Take note of bytes for which somebody waited; return whether the client is fast enough.
-
-        Args:
-            seconds: how long.
-            size: how many bytes came or went.
-        """
-        self._seconds += seconds
-        self._bytes += size
-        if self._seconds < self._over:
-            return True
-        suffices = self._bytes >= self._rate * self._seconds
-        self._seconds, self._bytes = 0.0, 0
-        return suffices
 
 
 class Entry:
@@ -68,35 +36,25 @@ class Entry:
 class Unsent:
     """The unsent bytes of one worker's answers.
 
-    Args:
+    Attributes:
         limit: bytes; when there are more, the client that has been served for longest is
             dropped. One answer is always allowed. 0: no limit.
-        min_rate: bytes per second that a client must take; 0: any.
-        over: seconds over which that is averaged.
-
-    Attributes:
         size: how many there are now.
         dropped: how many clients were dropped for the limit.
     """
 
-    def __init__(self, *, limit: int, min_rate: int, over: float = OVER) -> None:
-        self._limit = limit
-        self._min_rate = min_rate
-        self._over = over
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = limit
         self._entries: dict[Entry, None] = {}  # the oldest first
         self.size = 0
         self.dropped = 0
-
-    def pace(self) -> Pace:
-        """Return what judges one client."""
-        return Pace(self._min_rate, self._over)
 
     def add(self, sock: Any, size: int) -> Entry:
         """Take note of the rest of an answer; drop the slowest clients if it is too much."""
         entry = Entry(sock, size)
         self._entries[entry] = None
         self.size += size
-        while self._limit and self.size > self._limit and len(self._entries) > 1:
+        while self.limit and self.size > self.limit and len(self._entries) > 1:
             oldest = next(iter(self._entries))
             self.dropped += 1
             logger.warning(

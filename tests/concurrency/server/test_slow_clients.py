@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 
 import gevent
 import pytest
 
-from concurrency.server.awaited import Awaited
-from concurrency.server.unsent import Pace, Unsent
+from concurrency.server.http1.limits import Limits
+from concurrency.server.unsent import Unsent
 from tests.concurrency.server.gunicorns import OURS, STOCK
 
 
@@ -47,12 +48,12 @@ def test_a_client_below_the_least_rate_is_left(start):
                 gevent.sleep(0.001)
 
     reader = gevent.spawn(read_slowly)
-    server.wait_for("it takes its answer too slowly")
+    server.wait_for("its client is too slow")
     reader.kill()
 
 
 @pytest.mark.slow
-def test_a_body_below_the_least_rate_is_an_error(start):
+def test_a_body_below_the_least_rate_is_refused(start):
     """As one that stalls: its view does not get half of it."""
     server = start(CONCURRENCY_MIN_RATE="100000")
     client = server.connect()
@@ -61,7 +62,7 @@ def test_a_body_below_the_least_rate_is_an_error(start):
         for _ in range(1000):
             client.socket.sendall(b"x")
             gevent.sleep(0.01)
-    assert client.receive()[0] == 400
+    assert client.receive()[0] == 408
 
 
 @pytest.mark.slow
@@ -89,7 +90,7 @@ def test_the_slowest_client_is_dropped_when_too_much_is_unsent(start):
 
 def test_what_is_unsent_is_counted():
     """What was sent is not, nor what was given up."""
-    unsent = Unsent(limit=100, min_rate=0)
+    unsent = Unsent(limit=100)
     pairs = [socket.socketpair() for _ in range(3)]
     with contextlib.ExitStack() as stack:
         for pair in pairs:
@@ -111,13 +112,13 @@ def test_what_is_unsent_is_counted():
 
 
 def test_a_rate_is_averaged_over_the_time_of_waiting():
-    """A burst makes up for a pause, and nobody is judged too soon."""
-    pace = Pace(100, over=30.0)
-    assert pace.suffices(29.0, 0)
-    assert pace.suffices(1.0, 3000)
-    assert pace.suffices(29.0, 0)
-    assert not pace.suffices(1.0, 2999)
-    assert Pace(0).suffices(1000.0, 0)
+    """Bytes buy time, nobody is judged too soon, and a stall ends before that."""
+    now = time.monotonic()
+    limits = Limits(head=10, stall=1000, idle=5, rate=100, over=30)
+    assert limits.until(now, 0) == limits.until(now, 3000) == now + 30
+    assert limits.until(now, 6000) == now + 60
+    assert limits.until(now, 1 << 40) - now == pytest.approx(1000, abs=1)
+    assert Limits(head=10, stall=7, idle=5).until(0.0, 0) > now
 
 
 @pytest.mark.slow
@@ -152,21 +153,3 @@ def test_a_client_with_a_request_in_flight_makes_room_for_nobody(start):
     for client in slow:
         client.socket.sendall(b"GET / HT")
     assert [client.receive()[2] for client in busy] == [b"slept"] * 2
-
-
-def test_the_oldest_head_goes_first(monkeypatch):
-    """And none that has just begun."""
-    awaited = Awaited()
-    pairs = [socket.socketpair() for _ in range(2)]
-    with contextlib.ExitStack() as stack:
-        for pair in pairs:
-            for one in pair:
-                stack.enter_context(one)
-        for ours, _ in pairs:
-            awaited.head(ours)
-        assert not awaited.end_oldest_head()
-        monkeypatch.setattr("concurrency.server.awaited._FOR_HEAD", 0.0)
-        awaited.has_head(pairs[0][0])
-        assert awaited.end_oldest_head()
-        assert pairs[1][0].recv(1) == b""
-        assert not awaited.end_oldest_head()
