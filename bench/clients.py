@@ -13,6 +13,7 @@ import select
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 __all__ = ["Answers", "Clients"]
@@ -68,16 +69,34 @@ class Clients:
         self._buffers: dict[int, bytes] = {}
         self._due: dict[int, float] = {}
 
-    def closed(self, clients: int, seconds: float, *, warm_up: float = 0.5) -> Answers:
-        """Ask with this many clients at the same time, each again and again."""
+    def closed(
+        self,
+        clients: int,
+        seconds: float,
+        *,
+        warm_up: float = 0.5,
+        when_warm: Callable[[], object] = lambda: None,
+    ) -> Answers:
+        """Ask with this many clients at the same time, each again and again.
+
+        Args:
+            clients: how many.
+            seconds: how long it is measured.
+            warm_up: how long they ask before that, in seconds.
+            when_warm: called when the measured time begins.
+        """
         answers = Answers(seconds)
-        start = time.perf_counter() + warm_up
         for _ in range(clients):
             self._ask(self._connect(), time.perf_counter())
-        while (now := time.perf_counter()) < start + seconds:
-            for fd, status in self._come(1.0):
-                if now >= start:
-                    answers.add(status, time.perf_counter() - self._due[fd])
+        warm = time.perf_counter() + warm_up
+        while time.perf_counter() < warm:
+            for fd, status in self._come(0.1):
+                self._ask(fd if status else self._connect(), time.perf_counter())
+        when_warm()
+        start = time.perf_counter()
+        while time.perf_counter() < start + seconds:
+            for fd, status in self._come(0.1):
+                answers.add(status, time.perf_counter() - self._due[fd])
                 self._ask(fd if status else self._connect(), time.perf_counter())
         self._close()
         return answers

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from bench.scenario import Scenario
 from bench.server import ROOT
 
-__all__ = ["facts"]
+__all__ = ["facts", "surroundings"]
 
 _PACKAGES = (
     *("django", "gevent", "greenlet", "gunicorn", "psycopg", "psycopg2-binary", "requests"),
@@ -29,10 +31,22 @@ def facts(scenario: Scenario, postgresql: str) -> dict[str, object]:
     """
     return {
         "scenario": {**asdict(scenario), "workers": 1, "ideal": scenario.ideal},
+        **surroundings(postgresql, _PACKAGES),
+    }
+
+
+def surroundings(postgresql: str, packages: Sequence[str]) -> dict[str, Any]:
+    """Return versions, machine and commit, of any measurement.
+
+    Args:
+        postgresql: the version of the database server.
+        packages: names of distributions; the version is None of those that are missing.
+    """
+    return {
         "versions": {
             "python": platform.python_version(),
             "postgresql": postgresql,
-            **{package: _version(package) for package in _PACKAGES},
+            **{package: _version(package) for package in packages},
         },
         "machine": {
             "system": platform.platform(),

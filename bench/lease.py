@@ -37,7 +37,7 @@ _NAMES = {
 def ask(url: str, peer: str, what: str, amount: float = 0) -> list[float]:
     """Have a process of its own measure or prepare something, and return its numbers."""
     done = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "bench.peers", peer, what, str(amount)],
+        [sys.executable, "-m", "bench.lease_peer", peer, what, str(amount)],
         env={**os.environ, "DATABASE_URL": url},
         capture_output=True,
         text=True,

@@ -27,10 +27,15 @@ class CpuMeter:
             self._until, self._after = time.monotonic(), seconds
 
     @property
+    def seconds(self) -> float:
+        """The CPU used between the start and the last look, in seconds."""
+        return self._after - self._before
+
+    @property
     def cores(self) -> float:
         """The average use between the start and the last look, in cores."""
         elapsed = self._until - self._since
-        return (self._after - self._before) / elapsed if elapsed else 0.0
+        return self.seconds / elapsed if elapsed else 0.0
 
     def _seconds(self) -> float | None:
         """Return the CPU seconds of the process and its children, None when it has ended."""
