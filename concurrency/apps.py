@@ -15,10 +15,10 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
 
     def ready(self) -> None:
         """Hook into Django; called by it when all apps are loaded."""
-        from concurrency import _loops, aio, caches, checks
-        from concurrency._lateness import is_patched
-        from concurrency.aio import atomic
+        from concurrency import aio, caches, checks
+        from concurrency.aio import atomic, marker
         from concurrency.observe import failures, logs
+        from concurrency.patching.lateness import is_patched
 
         checks.register()
         logs.install()
@@ -30,6 +30,6 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
             failures.install()
             caches.share_clients()
             # Where somebody else has patched; concurrency.patch has done it already.
-            _loops.install()
+            marker.install()
             aio.install()
             atomic.install()

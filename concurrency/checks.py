@@ -18,13 +18,14 @@ from django.core import checks
 from django.db import connections
 from django.db.utils import DatabaseError
 
-from concurrency import _lateness, _libraries, aio, conf
-from concurrency.db import foreign, options
-from concurrency.db.wrapper import PooledDatabaseWrapper
+from concurrency import aio, conf
+from concurrency.db.pool import foreign_options, options
+from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
+from concurrency.patching import lateness, libraries
 from concurrency.server import checks as serving
+from concurrency.server.option_sources import current
 from concurrency.server.options import OptionError, ServeOptions
 from concurrency.server.options import problem as problem_of_serve
-from concurrency.server.sources import current
 
 Messages = list[checks.CheckMessage]
 
@@ -56,7 +57,7 @@ def register() -> None:
 
 def check_patch(**kwargs: Any) -> Messages:
     """Is this process patched, and was it in time?"""
-    if not _lateness.is_patched():
+    if not lateness.is_patched():
         return [
             checks.Warning(
                 "This process is not patched: greenlets block each other and databases "
@@ -72,13 +73,13 @@ def check_patch(**kwargs: Any) -> Messages:
             hint=f"{_FIRST} It must run before {module} is imported.",
             id="concurrency.E001",
         )
-        for module, what in _lateness.late_modules()
+        for module, what in lateness.late_modules()
     ]
 
 
 def check_driver(**kwargs: Any) -> Messages:
     """Would a database driver block all greenlets?"""
-    if not _lateness.is_patched():
+    if not lateness.is_patched():
         return []
     found: Messages = []
     engines = {connection.vendor for connection in connections.all()}
@@ -106,7 +107,7 @@ def check_driver(**kwargs: Any) -> Messages:
 
 def check_libraries(**kwargs: Any) -> Messages:
     """Is a library in use that would block all greenlets?"""
-    if not _lateness.is_patched():
+    if not lateness.is_patched():
         return []
     return [
         checks.Warning(
@@ -114,13 +115,13 @@ def check_libraries(**kwargs: Any) -> Messages:
             hint=library.remedy,
             id="concurrency.W009",
         )
-        for library in _libraries.blocking()
+        for library in libraries.blocking()
     ]
 
 
 def check_asyncio(**kwargs: Any) -> Messages:
     """Do asynchronous views and asyncio work beside greenlets?"""
-    if not _lateness.is_patched():
+    if not lateness.is_patched():
         return []
     found: Messages = []
     policy = getattr(asyncio.events, "_event_loop_policy", None)
@@ -166,7 +167,7 @@ def check_databases(**kwargs: Any) -> Messages:
         age = connection.settings_dict.get("CONN_MAX_AGE", 0)
         if isinstance(connection, PooledDatabaseWrapper):
             found += _check_pool(alias, connection, age)
-        elif age != 0 and _lateness.is_patched():
+        elif age != 0 and lateness.is_patched():
             found.append(
                 checks.Warning(
                     f"DATABASES[{alias!r}] keeps one connection for each greenlet "
@@ -183,7 +184,7 @@ def _check_pool(alias: str, connection: Any, age: int | None) -> Iterator[checks
         yield checks.Error(
             f"DATABASES[{alias!r}]['OPTIONS']['pool']: {problem}.", id="concurrency.E005"
         )
-    for problem, remedy in foreign.foreign_options(connection):
+    for problem, remedy in foreign_options.foreign_options(connection):
         yield checks.Error(f"DATABASES[{alias!r}]{problem}", hint=remedy, id="concurrency.E008")
     if not connection.has_pool():
         yield checks.Warning(

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from gevent import getcurrent
 
-from concurrency import _places
+from concurrency import places
 
 Hook = Callable[[], None]
 
@@ -110,7 +110,7 @@ class Inherited(NamedTuple):
 
     variables: Context
     settings: tuple[tuple[Callable[[Any], None], Any], ...]
-    place: _places.Place | None = None
+    place: places.Place | None = None
 
     def apply(self) -> None:
         """Activate language, time zone, urlconf and script prefix in this greenlet.
@@ -126,7 +126,7 @@ def capture() -> Inherited:
     """Return what a child that is started now has to inherit."""
     variables = copy_context()
     variables.run(ancestry.set, Ancestry(weakref.ref(getcurrent()), _living(ancestor())))
-    return Inherited(variables, tuple(_django_settings()), _places.caller())
+    return Inherited(variables, tuple(_django_settings()), places.caller())
 
 
 def _living(nearest: Ancestry | None) -> Ancestry | None:

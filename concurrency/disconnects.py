@@ -18,7 +18,7 @@ from weakref import WeakSet
 from gevent.hub import get_hub
 from gevent.monkey import get_original
 
-from concurrency._hub import call_safely
+from concurrency.hub.callbacks import call_safely
 
 __all__ = ["Watch"]
 

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.request import HttpHeaders
 
-from concurrency._text import printable
 from concurrency.aio import is_installed, iterate
 from concurrency.conf import conf
 from concurrency.context import activity, before_wait, run_hooks
@@ -25,6 +24,7 @@ from concurrency.disconnects import Watch
 from concurrency.errors import DeadlineExceeded
 from concurrency.http import TIMEOUT_HEADER
 from concurrency.observe.requests import observed
+from concurrency.text import printable
 
 __all__ = ["ConcurrencyMiddleware", "cancel_on_disconnect", "request_deadline"]
 

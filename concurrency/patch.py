@@ -37,9 +37,9 @@ from pathlib import PurePath
 from gevent import monkey
 from gevent.monkey import MonkeyPatchWarning
 
-from concurrency import _files, _lateness, _mysqldb
-from concurrency._lateness import is_patched, late_modules
 from concurrency.errors import LatePatchError
+from concurrency.patching import files, lateness, mysqldb
+from concurrency.patching.lateness import is_patched, late_modules
 
 __all__ = ["is_patched", "late_modules"]
 
@@ -81,21 +81,21 @@ def _tolerated(findings: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _patch() -> None:
     # Somebody else's patch (locust, gunicorn) is as good as ours if it came in time.
-    late = _tolerated(_lateness.find(_native))
+    late = _tolerated(lateness.find(_native))
     if late:
         raise LatePatchError(late)
     if not is_patched():
         with _inert_lazy_objects(), warnings.catch_warnings():
             # gevent warns of modules that have bound SSLContext; repair() mends them.
             warnings.simplefilter("ignore", MonkeyPatchWarning)
-            owner = _lateness.main_owner()
+            owner = lateness.main_owner()
             monkey.patch_all()
-            _lateness.repair_owners(owner)
+            lateness.repair_owners(owner)
     _share_primitives()
-    _lateness.repair(_native)
+    lateness.repair(_native)
     _patch_drivers()
     if _flag("CONCURRENCY_RAISE_FILE_LIMIT"):
-        _files.raise_limit()
+        files.raise_limit()
     _patch_asyncio()
 
 
@@ -127,13 +127,13 @@ def _inert_lazy_objects() -> Iterator[None]:
 
 def _share_primitives() -> None:
     # It imports modules that have to find patched threads.
-    from concurrency import _libraries, _logging, _multiprocessing, _sharing, _subprocess
+    from concurrency.patching import libraries, log_handlers, processes, sharing, subprocesses
 
-    _sharing.install()
-    _logging.install()
-    _multiprocessing.install()
-    _subprocess.install()
-    _libraries.install()
+    sharing.install()
+    log_handlers.install()
+    processes.install()
+    subprocesses.install()
+    libraries.install()
 
 
 def _patch_drivers() -> None:
@@ -142,17 +142,18 @@ def _patch_drivers() -> None:
 
         patch_psycopg()
     if find_spec("pymysql") is not None:
-        _mysqldb.install()
+        mysqldb.install()
 
 
 def _patch_asyncio() -> None:
     # These import asyncio and asgiref, which have to find patched threads and sockets.
-    from concurrency import _loops, aio
+    from concurrency import aio
+    from concurrency.aio import marker
 
-    _loops.install()
+    marker.install()
     aio.install()
 
 
-_native = _lateness.Native.collect()
+_native = lateness.Native.collect()
 if _wanted():
     _patch()

@@ -27,43 +27,6 @@ READ_ELSEWHERE = {
     "CONCURRENCY_RAISE_FILE_LIMIT": "concurrency/patch.py",
 }
 
-# The layers of the library, the lowest first. A module imports from its own and from those below.
-LAYERS = (
-    {
-        "patch",
-        "_files",
-        "_hub",
-        "_lateness",
-        "_libraries",
-        "_locks",
-        "_logging",
-        "_main_thread",
-        "_imports",
-        "_loops",
-        "_multiprocessing",
-        "_mysqldb",
-        "_periodic",
-        "_places",
-        "_signals",
-        "_sharing",
-        "_subprocess",
-        "_switches",
-        "_text",
-        "errors",
-        "conf",
-    },
-    {"context", "tasks", "deadlines"},
-    {"db", "http", "aio", "caches"},
-    {"observe"},
-    {"server", "disconnects", "middleware", "checks", "apps"},
-    {"management", "testing", "integrations", "__main__"},
-)
-
-# The database's errors need Django, which must not be imported before the patch. `errors` gives
-# them out under its name, and imports them when they are asked for.
-# The patch switches asyncio on when everything else is done.
-UPWARD = {("errors", "db"), ("patch", "aio")}
-
 
 def python_files(*folders: str) -> list[Path]:
     """Return the Python files of these folders or files."""
@@ -260,30 +223,6 @@ def test_packages_know_only_those_below(package: str, allowed: set[str]) -> None
     for path in python_files(package):
         known = {name.split(".")[0] for name in imports(path)} & OURS
         assert known <= allowed, f"{path} imports {known - allowed}"
-
-
-def test_the_layers_of_the_library() -> None:
-    """A module of the library imports only from its own layer and from those below."""
-    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    for path in python_files("concurrency"):
-        own = path.relative_to(ROOT / "concurrency").parts[0].removesuffix(".py")
-        if own == "__init__":
-            continue  # the export table names all layers, and imports none until asked
-        for name in imports(path):
-            package, _, rest = name.partition(".")
-            other = rest.split(".")[0]
-            if package == "concurrency" and other in level and (own, other) not in UPWARD:
-                assert level[other] <= level[own], f"{path} imports {name}, from a layer above"
-
-
-def test_every_module_of_the_library_has_a_layer() -> None:
-    """A new module is put into a layer, so that the test above sees it."""
-    modules = {
-        path.stem
-        for path in (ROOT / "concurrency").iterdir()
-        if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
-    }
-    assert modules - {"__init__"} <= set().union(*LAYERS)
 
 
 def tracked() -> list[Path]:

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from gevent.hub import get_hub
 
-from concurrency._hub import outside_hub
 from concurrency.aio.loop import HubLoop
+from concurrency.hub.callbacks import outside_hub
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ import greenlet
 from gevent.event import Event
 
 from concurrency import context
-from concurrency._lateness import is_patched
 from concurrency.aio import runner
 from concurrency.aio.loop import HubLoop
+from concurrency.patching.lateness import is_patched
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrency.db.registry import keep_lease, pool_statistics
-from concurrency.db.statistics import PoolStatistics
+from concurrency.db.pool.registry import keep_lease, pool_statistics
+from concurrency.db.pool.statistics import PoolStatistics
 
 __all__ = ["PoolStatistics", "keep_lease", "pool_statistics"]

@@ -17,8 +17,8 @@ import gevent
 from gevent.hub import get_hub
 
 from concurrency import context
-from concurrency._hub import outside_hub
-from concurrency._signals import codes_of
+from concurrency.hub.callbacks import outside_hub
+from concurrency.patching.signals import codes_of
 
 __all__ = ["install"]
 

@@ -23,13 +23,13 @@ from gevent.hub import Hub
 from greenlet import greenlet
 
 from concurrency import context
-from concurrency._places import is_library, line_of, outwards
-from concurrency._text import printable
-from concurrency.db.pool import Pool
-from concurrency.db.registry import leases
+from concurrency.db.pool.pool import Pool
+from concurrency.db.pool.registry import leases
 from concurrency.observe import requests
+from concurrency.places import is_library, line_of, outwards
 from concurrency.tasks import Task
 from concurrency.tasks.names import name_of
+from concurrency.text import printable
 
 __all__ = [
     "Seen",

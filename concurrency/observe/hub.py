@@ -16,9 +16,9 @@ from typing import Any
 from gevent.hub import get_hub
 from gevent.monkey import get_original
 
-from concurrency._places import line_of
-from concurrency.db.registry import leases
+from concurrency.db.pool.registry import leases
 from concurrency.observe.greenlets import request_in, running_in, user_frame_of
+from concurrency.places import line_of
 
 __all__ = ["Monitor"]
 

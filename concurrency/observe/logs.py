@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from concurrency._text import printable
 from concurrency.observe.requests import current
+from concurrency.text import printable
 
 __all__ = ["NO_REQUEST", "install"]
 

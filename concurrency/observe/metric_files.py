@@ -20,7 +20,7 @@ from weakref import WeakSet
 
 from prometheus_client import mmap_dict, values
 
-from concurrency import _files
+from concurrency.patching import files
 
 __all__ = ["install", "restore"]
 
@@ -77,7 +77,7 @@ class CountingFile(mmap_dict.MmapedDict):
             self._use(None, size, self._m[: self._used])
             return
         try:
-            _files.allocate(self._f.fileno(), size)
+            files.allocate(self._f.fileno(), size)
         except OSError as error:
             self._go_on_in_memory(self._m[: self._used], size, error)
 
@@ -105,7 +105,7 @@ class CountingFile(mmap_dict.MmapedDict):
         descriptor, name = tempfile.mkstemp(prefix=".", dir=self._path.parent)
         new, file = Path(name), os.fdopen(descriptor, "r+b")
         try:
-            _files.allocate(descriptor, self._capacity)
+            files.allocate(descriptor, self._capacity)
         except BaseException:
             file.close()
             new.unlink()
@@ -128,7 +128,7 @@ def _make(path: Path) -> None:
     with path.open("ab") as file:
         size = os.fstat(file.fileno()).st_size
         try:
-            _files.allocate(file.fileno(), max(size, _SIZE))
+            files.allocate(file.fileno(), max(size, _SIZE))
         except OSError:
             if not size:
                 path.unlink()

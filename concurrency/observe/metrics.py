@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from concurrency.db.statistics import PoolStatistics
+from concurrency.db.pool.statistics import PoolStatistics
 
 __all__ = ["FOLDER", "ROUTE", "Metrics", "forget", "is_installed", "name_files", "restore"]
 

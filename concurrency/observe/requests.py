@@ -13,9 +13,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from concurrency import context
-from concurrency._text import printable
 from concurrency.observe.ids import REQUEST_ID, TRACEPARENT, TRACESTATE, Trace, request_id
 from concurrency.observe.metrics import ROUTE
+from concurrency.text import printable
 
 __all__ = ["Passing", "current", "observed"]
 

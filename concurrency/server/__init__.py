@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from concurrency.server.worker import GeventWorker
+    from concurrency.server.worker.worker import GeventWorker
 
 __all__ = ["GeventWorker"]
 
@@ -20,6 +20,6 @@ def __getattr__(name: str) -> Any:
     if name != "GeventWorker":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # It patches, which nobody wants who only imports this package.
-    from concurrency.server.worker import GeventWorker
+    from concurrency.server.worker.worker import GeventWorker
 
     return GeventWorker

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from concurrency import _files
+from concurrency.patching import files
 
 __all__ = ["Board", "Row", "Service", "Worker"]
 
@@ -186,7 +186,7 @@ class Board:
     def __init__(self, descriptor: int | None = None) -> None:
         is_new = descriptor is None
         if descriptor is None:
-            descriptor = _files.nameless("concurrency-board", _SIZE)
+            descriptor = files.nameless("concurrency-board", _SIZE)
         self.descriptor = descriptor
         self._map = mmap.mmap(descriptor, _SIZE)
         # Items of a cast view are written at once; `struct` goes byte by byte.

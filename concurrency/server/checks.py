@@ -15,8 +15,8 @@ from django.utils.module_loading import import_string
 from concurrency.middleware import ConcurrencyMiddleware
 from concurrency.observe import metrics
 from concurrency.server import extras
+from concurrency.server.option_sources import current
 from concurrency.server.options import OptionError
-from concurrency.server.sources import current
 
 __all__ = ["check_extras", "check_gunicorn_file", "check_middleware"]
 

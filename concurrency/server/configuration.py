@@ -22,8 +22,8 @@ from gunicorn.config import Config
 
 from concurrency.observe import metrics
 from concurrency.server import django_settings, folder
+from concurrency.server.option_sources import current, resolve
 from concurrency.server.options import OptionError, ServeOptions
-from concurrency.server.sources import current, resolve
 
 __all__ = [
     "DECIDED_BY",

@@ -22,8 +22,8 @@ from gunicorn.util import parse_address
 
 from concurrency.server import hooks, worker_class
 from concurrency.server.configuration import DECIDED_BY, collect_metrics, read_options, translate
+from concurrency.server.option_sources import collect, variable
 from concurrency.server.options import TABLE, problem
-from concurrency.server.sources import collect, variable
 
 __all__ = ["VARIABLE", "asked_of_gunicorn", "locate", "merged"]
 

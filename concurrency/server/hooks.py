@@ -12,11 +12,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
-from concurrency.server import debugging, folder, forking, reporting
+from concurrency.server import folder
+from concurrency.server.arbiter.service import Service
 from concurrency.server.configuration import refuse_http2
-from concurrency.server.preparing import finish, prepare
-from concurrency.server.service import Service
-from concurrency.server.wrapping import wrap
+from concurrency.server.worker import debugging, forking, reporting
+from concurrency.server.worker.preparing import finish, prepare
+from concurrency.server.worker.wrapping import wrap
 
 __all__ = [
     "child_exit",

@@ -14,7 +14,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import AppImportError
 from gunicorn.workers.base import Worker
 
-from concurrency._lateness import is_patched
+from concurrency.patching.lateness import is_patched
 from concurrency.server import hooks, worker_class
 
 __all__ = ["examine", "unset"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import http.client
 import sys
 
+from concurrency.server.option_sources import current
 from concurrency.server.options import PROBES, OptionError, ServeOptions
 from concurrency.server.record import find
-from concurrency.server.sources import current
 
 __all__ = ["ask", "main", "own"]
 

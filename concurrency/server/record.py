@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from concurrency.server import folder
+from concurrency.server.option_sources import collect, identity
 from concurrency.server.options import ServeOptions
-from concurrency.server.sources import collect, identity
 
 __all__ = ["Record", "find", "holder", "of_running_services"]
 

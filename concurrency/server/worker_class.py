@@ -10,7 +10,7 @@ from typing import Any
 
 from gunicorn.util import load_class
 
-from concurrency._lateness import is_patched
+from concurrency.patching.lateness import is_patched
 
 __all__ = ["DEFAULT", "LACKING", "has_everything", "problem"]
 
@@ -47,7 +47,7 @@ def name_of(found: Any) -> str:
 
 def has_everything(loaded: type) -> bool:
     """Return whether a loaded class is this package's, or derived from it."""
-    from concurrency.server.worker import GeventWorker
+    from concurrency.server.worker.worker import GeventWorker
 
     return issubclass(loaded, GeventWorker)
 

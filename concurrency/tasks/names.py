@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 from gevent.hub import Hub
 
-from concurrency import _places
+from concurrency import places
 from concurrency.context import Inherited
 from concurrency.tasks.task import Task
 
@@ -51,7 +51,7 @@ def _place_of(greenlet: Any) -> str | None:
     """Return where it was spawned, as far as this package or gevent has kept it."""
     for value in (vars(greenlet).get("_inherited"), *(greenlet.args or ())):
         if isinstance(value, Inherited):
-            return None if value.place is None else _places.text_of(value.place)
-    frames = list(_places.outwards(getattr(greenlet, "spawning_stack", None)))
-    own = next((frame for frame in frames if not _places.is_library(frame.f_code)), None)
-    return None if own is None else _places.line_of(own)
+            return None if value.place is None else places.text_of(value.place)
+    frames = list(places.outwards(getattr(greenlet, "spawning_stack", None)))
+    own = next((frame for frame in frames if not places.is_library(frame.f_code)), None)
+    return None if own is None else places.line_of(own)

@@ -39,7 +39,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Share connections, and count queries of children, from the first test that could use it."""
     if "django.db" not in sys.modules:
         return
-    from concurrency.db import observers
+    from concurrency.db.wrapper import observers
 
     observers.runs_tests = True
     config = item.config

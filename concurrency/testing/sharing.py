@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from concurrency.db import fanout, wrapper
+from concurrency.db.wrapper import fan_out_in_atomic, wrapper
 from concurrency.testing.cursors import change_class, restore_class
 from concurrency.testing.savepoints import SharedConnection
 from concurrency.testing.wrappers import Borrower, Lender
@@ -55,7 +55,7 @@ def _offer(borrower: Any) -> None:
     """Let a wrapper that is about to connect borrow, if a test has something to lend."""
     if isinstance(borrower, Borrower):
         restore_class(borrower)  # its last attempt has failed
-    for lender in fanout.users_of(borrower.alias):
+    for lender in fan_out_in_atomic.users_of(borrower.alias):
         if lender is not borrower and _is_in_test_case(lender):
             if not isinstance(lender, Lender):
                 change_class(lender, Lender)

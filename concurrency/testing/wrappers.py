@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import Error
 
-from concurrency.db.wrapper import PooledDatabaseWrapper
+from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
 from concurrency.testing.cursors import in_turns, restore_class
 from concurrency.testing.savepoints import SavepointTurn, SharedConnection
 from concurrency.testing.turns import Turn

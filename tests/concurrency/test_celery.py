@@ -35,7 +35,7 @@ django.setup()
 from celery import Celery
 from celery.signals import worker_ready
 from django.db import connection
-from concurrency._lateness import is_patched
+from concurrency.patching.lateness import is_patched
 
 app = Celery("tasks", broker="filesystem://", set_as_current=True)
 app.conf.worker_redirect_stdouts = False

@@ -17,12 +17,13 @@ from django.core.checks import run_checks
 from django.db import connections
 from django.test import override_settings
 
-from concurrency import _lateness, checks
-from concurrency.db import foreign
-from concurrency.db.options import PoolOptions
+from concurrency import checks
+from concurrency.db.pool import foreign_options
+from concurrency.db.pool.options import PoolOptions
 from concurrency.middleware import ConcurrencyMiddleware
+from concurrency.patching import lateness
 from concurrency.server import checks as serving
-from concurrency.server.survey import survey
+from concurrency.server.arbiter.survey import survey
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,7 +96,7 @@ def test_a_process_that_is_not_patched_in_time_is_told(start, found):
 
 def test_a_module_that_came_too_early_is_named(monkeypatch):
     """E001 is for a process that somebody else patched late."""
-    monkeypatch.setattr(_lateness, "late_modules", lambda: [("early.module", "has bound a lock")])
+    monkeypatch.setattr(lateness, "late_modules", lambda: [("early.module", "has bound a lock")])
     (message,) = checks.check_patch()
     assert message.id == "concurrency.E001"
     assert "early.module" in message.msg
@@ -343,7 +344,9 @@ def test_every_option_of_psycopg_pool_is_known():
     """A release that adds one is noticed here."""
     theirs = set(inspect.signature(psycopg_pool.ConnectionPool).parameters)
     ours = {field.name for field in fields(PoolOptions)} - {"lend_while_waiting"}
-    assert {name for name in theirs - ours if not foreign.replacement_in_pool(name)} == set()
+    assert {
+        name for name in theirs - ours if not foreign_options.replacement_in_pool(name)
+    } == set()
 
 
 def test_a_pool_that_is_off_is_called_unbounded(database):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from concurrency._libraries import LIBRARIES
+from concurrency.patching.libraries import LIBRARIES
 from tests.concurrency.test_patch import PATCHED, ROOT, facts, python
 
 pytestmark = pytest.mark.slow

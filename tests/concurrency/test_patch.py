@@ -46,10 +46,10 @@ def test_importing_it_patches():
     assert (
         facts(
             "import concurrency.patch, socket, threading, queue, time\n"
-            "import gevent.socket, gevent.hub, concurrency._locks\n"
+            "import gevent.socket, gevent.hub, concurrency.patching.locks\n"
             "assert socket.socket is gevent.socket.socket\n"
-            "assert threading.Lock is concurrency._locks.Lock\n"
-            "assert type(queue.Queue().mutex) is concurrency._locks.Lock\n"
+            "assert threading.Lock is concurrency.patching.locks.Lock\n"
+            "assert type(queue.Queue().mutex) is concurrency.patching.locks.Lock\n"
             "assert time.sleep is gevent.hub.sleep\n"
             "from psycopg2 import extensions\n"
             "assert extensions.get_wait_callback() is not None\n"
@@ -99,10 +99,10 @@ def test_urllib3_that_came_first_is_repaired():
     """Its queue and its TLS contexts are made cooperative."""
     assert (
         facts(
-            "import requests, concurrency.patch, concurrency._locks, gevent.ssl\n"
+            "import requests, concurrency.patch, concurrency.patching.locks, gevent.ssl\n"
             "from urllib3.connectionpool import ConnectionPool\n"
             "import urllib3.util.ssl_\n"
-            "assert type(ConnectionPool.QueueCls().mutex) is concurrency._locks.Lock\n"
+            "assert type(ConnectionPool.QueueCls().mutex) is concurrency.patching.locks.Lock\n"
             "assert urllib3.util.ssl_.SSLContext is gevent.ssl.SSLContext\n"
             "print(concurrency.patch.is_patched())"
         )

@@ -16,7 +16,7 @@ from gevent.hub import get_hub
 from gevent.monkey import get_original
 
 from concurrency import TaskGroup, offload
-from concurrency._locks import Lock
+from concurrency.patching.locks import Lock
 
 native_sleep = get_original("time", "sleep")
 

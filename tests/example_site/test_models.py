@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
-from concurrency.db import registry
+from concurrency.db.pool import registry
 from example_site.apps.greet.models import Greeting
 from example_site.apps.person.models import Person
 from example_site.apps.translate.models import Translation

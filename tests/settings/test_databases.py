@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from concurrency.db.options import PoolOptions
+from concurrency.db.pool.options import PoolOptions
 from tests.settings.conftest import COMPLETE, Project
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from concurrency.db.handles import Guard
+from concurrency.db.drivers.handles import Guard
 
 __all__ = ["Changes", "CountedDict", "WatchedSession"]
 

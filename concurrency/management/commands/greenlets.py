@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from concurrency.server import folder
 from concurrency.server.project import folder_of_project
-from concurrency.server.window import PATTERN, read
+from concurrency.server.worker.window import PATTERN, read
 
 __all__ = ["Command"]
 

@@ -16,10 +16,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from concurrency.server import configuration, extras, gunicorn_file, survey
+from concurrency.server import configuration, extras, gunicorn_file
+from concurrency.server.arbiter import survey
 from concurrency.server.databases import aliases, missing_folder
+from concurrency.server.option_sources import collect, to_text, variable
 from concurrency.server.options import OptionError, ServeOptions, build
-from concurrency.server.sources import collect, to_text, variable
 
 __all__ = ["Command"]
 
@@ -128,5 +129,5 @@ def _command(options: ServeOptions, given: set[str], own: list[str]) -> list[str
             arguments.append(f"--{setting.replace('_', '-')}={value}")
     gunicorn = [*arguments, *own, f"--config={configuration.FILE}", f"{module}:{name}"]
     if options.reload:
-        return [sys.executable, "-m", "concurrency.server.reload", *gunicorn]
+        return [sys.executable, "-m", "concurrency.server.arbiter.reload", *gunicorn]
     return [sys.executable, "-m", "gunicorn", *gunicorn]

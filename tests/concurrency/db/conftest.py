@@ -12,8 +12,9 @@ import pytest
 from asgiref.local import Local
 from django.db import connection, connections
 
-from concurrency.db import pool_statistics, registry
-from concurrency.db.statistics import PoolStatistics
+from concurrency.db import pool_statistics
+from concurrency.db.pool import registry
+from concurrency.db.pool.statistics import PoolStatistics
 from concurrency.testing.proxy import TCPProxy
 from tests.concurrency.db.targets import MariaDBTarget, Observer, PostgreSQL, SQLite, Target
 

@@ -11,7 +11,7 @@ import pytest
 from psycopg import capabilities
 from psycopg.pq import TransactionStatus
 
-from concurrency.db.drivers import cancelling, psycopg3
+from concurrency.db.drivers.postgresql import cancelling, psycopg3
 from concurrency.testing.proxy import TCPProxy
 from tests.concurrency.db.conftest import until
 

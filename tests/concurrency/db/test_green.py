@@ -19,7 +19,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from gevent.hub import get_hub
 
 from concurrency import map_each
-from concurrency.db import registry
+from concurrency.db.pool import registry
 from tests.concurrency.db.conftest import query, statistics, until
 
 needs_psycopg3 = pytest.mark.skipif(not is_psycopg3, reason="psycopg 3 alone has it here")

@@ -13,7 +13,8 @@ from django.db import connection, transaction
 from gevent.event import Event
 
 from concurrency import gather
-from concurrency.db import keep_lease, reaping, registry
+from concurrency.db import keep_lease
+from concurrency.db.pool import reaper, registry
 from concurrency.errors import PoolTimeout
 from tests.concurrency.db.conftest import query, statistics, until
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.targets("postgresql", "mariadb", "sqlite")
 @pytest.fixture
 def impatient(monkeypatch):
     """Idle is who has done nothing for a moment."""
-    monkeypatch.setattr(reaping, "IDLE", 0.01)
+    monkeypatch.setattr(reaper, "IDLE", 0.01)
 
 
 @contextmanager

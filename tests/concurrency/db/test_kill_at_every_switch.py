@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, models, transaction
 
 from concurrency import gather
-from concurrency.db import registry
+from concurrency.db.pool import registry
 from concurrency.testing import kill_at_every_switch
 from tests.concurrency.db.conftest import query, statistics
 

@@ -15,7 +15,8 @@ from django.db import DatabaseError, close_old_connections, connection, connecti
 from gevent.event import Event
 
 from concurrency import TaskGroup, gather, joinall, map_each, offload, spawn
-from concurrency.db import keep_lease, registry
+from concurrency.db import keep_lease
+from concurrency.db.pool import registry
 from concurrency.errors import PoolTimeout
 from tests.concurrency.db.conftest import query, statistics, until
 

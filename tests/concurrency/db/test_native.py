@@ -10,7 +10,7 @@ import pytest
 from gevent.monkey import get_original
 
 from concurrency import offload
-from concurrency.db.native import NativeThread
+from concurrency.db.drivers.sqlite.native import NativeThread
 
 native_sleep = get_original("time", "sleep")
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -15,8 +16,9 @@ from django.test import override_settings
 from gevent.event import Event
 
 from concurrency import deadline, map_each
-from concurrency.db import pool_statistics, registry
-from concurrency.db.connection import PooledConnection
+from concurrency.db import pool_statistics
+from concurrency.db.pool import registry
+from concurrency.db.pool.connection import PooledConnection
 from concurrency.errors import DeadlineExceeded, PoolTimeout
 from concurrency.tasks.names import name_of
 from tests.concurrency.db.conftest import query, statistics, until
@@ -185,7 +187,9 @@ def test_a_session_is_replaced_when_it_has_lived_long_enough(pool, target):
 def test_connections_that_were_opened_together_do_not_end_together():
     """Each lives up to a tenth shorter than max_lifetime says, as chance has it."""
     now = time.monotonic()
-    made = [PooledConnection(None, None, generation=0, lifetime=100.0) for _ in range(100)]
+    made = [
+        PooledConnection(SimpleNamespace(), None, generation=0, lifetime=100.0) for _ in range(100)
+    ]
     ends = [each.expires - now for each in made]
     assert 90 <= min(ends) < 95 < max(ends) <= 101
 

@@ -59,7 +59,7 @@ def ask(number):
 COMMAND = """
 import multiprocessing
 from app.asking import ask
-from concurrency._lateness import is_patched
+from concurrency.patching.lateness import is_patched
 from django.core.management import BaseCommand
 from django.db import transaction
 

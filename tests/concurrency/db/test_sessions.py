@@ -10,7 +10,7 @@ from django.db.backends.signals import connection_created
 from psycopg2.extras import NamedTupleCursor
 
 from concurrency import gather
-from concurrency.db.sessions import changes_mysql, changes_postgresql
+from concurrency.db.drivers.sessions import changes_mysql, changes_postgresql
 from tests.concurrency.db.conftest import query, statistics, until
 
 

@@ -32,11 +32,12 @@ from django.db.transaction import TransactionManagementError
 from gevent.monkey import get_original
 
 from concurrency import deadline, map_each, offload
-from concurrency.db import pool_statistics, registry
+from concurrency.db import pool_statistics
 from concurrency.db.drivers.sqlite.files import turns_of
-from concurrency.db.native import NativeThread
-from concurrency.db.statistics import PoolStatistics
-from concurrency.db.turns import Turns
+from concurrency.db.drivers.sqlite.native import NativeThread
+from concurrency.db.drivers.sqlite.turns import Turns
+from concurrency.db.pool import registry
+from concurrency.db.pool.statistics import PoolStatistics
 from concurrency.errors import DeadlineExceeded
 from concurrency.testing import kill_at_every_switch
 

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from concurrency import offload
-from concurrency.db.turns import Turn, Turns
+from concurrency.db.drivers.sqlite.turns import Turn, Turns
 
 
 def test_the_turn_goes_round_in_order():

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from concurrency import map_each, offload
-from concurrency.db.waiting import READ, WRITE, SocketWaiter
+from concurrency.db.drivers.waiter import READ, WRITE, SocketWaiter
 from tests.concurrency.db.conftest import query
 
 

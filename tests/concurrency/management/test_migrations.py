@@ -12,8 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
+from concurrency.server.arbiter.start_commands import planned
 from concurrency.server.options import ServeOptions
-from concurrency.server.steps import planned
 from tests.concurrency.server.served import Served, environment, run, write_project
 from tests.servers import until
 

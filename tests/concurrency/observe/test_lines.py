@@ -7,8 +7,8 @@ import logging.config
 
 import pytest
 
-from concurrency._text import printable
 from concurrency.observe import logging_config
+from concurrency.text import printable
 from tests.concurrency.server.gunicorns import Client, Gunicorn
 from tests.servers import until
 

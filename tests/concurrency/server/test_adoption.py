@@ -21,7 +21,10 @@ from tests.servers import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-OURS, STOCK = "concurrency.server.worker.GeventWorker", "gunicorn.workers.ggevent.GeventWorker"
+OURS, STOCK = (
+    "concurrency.server.worker.worker.GeventWorker",
+    "gunicorn.workers.ggevent.GeventWorker",
+)
 LINE = "from concurrency.server.hooks import *"
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND wait_event_type = 'Lock'"

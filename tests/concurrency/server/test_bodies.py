@@ -10,7 +10,7 @@ import gevent
 import pytest
 from gunicorn.http.errors import NoMoreData
 
-from concurrency.server import bodies
+from concurrency.server.worker import bodies
 from tests.concurrency.server.gunicorns import OURS, STOCK, Gunicorn
 
 FORM = (

@@ -10,8 +10,8 @@ import pytest
 from django.http import HttpResponse
 from gevent.event import Event
 
-from concurrency.server.drain import Drain
-from concurrency.server.gate import Gate
+from concurrency.server.worker.drain import Drain
+from concurrency.server.worker.gate import Gate
 
 
 class Asking:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from concurrency.server.board import STARTED, Board
-from concurrency.server.health import Examiner, Health
+from concurrency.server.ops.health import Examiner, Health
 from concurrency.server.options import ServeOptions
 from tests.servers import until
 
@@ -99,8 +99,8 @@ def test_many_who_ask_cost_one_examination():
 @pytest.mark.slow
 def test_an_examination_that_is_stuck_is_said_and_replaced(monkeypatch):
     """Who asks is answered after a moment, and another thread tries when one has been given up."""
-    monkeypatch.setattr("concurrency.server.health._PATIENCE", 0.05)
-    monkeypatch.setattr("concurrency.server.health._STUCK", 0.3)
+    monkeypatch.setattr("concurrency.server.ops.health._PATIENCE", 0.05)
+    monkeypatch.setattr("concurrency.server.ops.health._STUCK", 0.3)
     never, runs = threading.Event(), []
 
     def examine():

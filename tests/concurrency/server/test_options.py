@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from concurrency.server.configuration import translate
+from concurrency.server.option_sources import resolve, to_text
 from concurrency.server.options import OptionError, ServeOptions
-from concurrency.server.sources import resolve, to_text
 
 
 def test_given_beats_environment_beats_settings_beats_default():

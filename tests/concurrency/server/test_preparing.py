@@ -24,7 +24,7 @@ settings.configure(
 sys.modules["urls_of_test"] = types.SimpleNamespace(urlpatterns=[])
 django.setup()
 
-from concurrency.server.preparing import prepare
+from concurrency.server.worker.preparing import prepare
 
 prepare(types.SimpleNamespace(wsgi=lambda environ, start_response: []))
 loaded = set(sys.modules)

@@ -9,8 +9,8 @@ import time
 import gevent
 import pytest
 
-from concurrency.server.http1.limits import Limits
-from concurrency.server.unsent import Unsent
+from concurrency.server.worker.http1.limits import Limits
+from concurrency.server.worker.unsent import Unsent
 from tests.concurrency.server.gunicorns import OURS, STOCK
 
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from concurrency.server.takeover import Handle
+from concurrency.server.worker.takeover import Handle
 from tests.concurrency.server.gunicorns import OURS, STOCK
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from concurrency.server import folder
-from concurrency.server.window import read
+from concurrency.server.worker.window import read
 from tests.concurrency.server.gunicorns import ROOT, STOCK
 from tests.servers import until
 

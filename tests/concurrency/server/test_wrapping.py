@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from concurrency.server.wrapping import Forwarded
+from concurrency.server.worker.wrapping import Forwarded
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from django.test import TestCase, TransactionTestCase, override_settings
 from gevent.event import Event
 
 from concurrency import TaskGroup, deadline, gather, joinall, map_each, offload, spawn
-from concurrency.db import pool_statistics, wrapper
+from concurrency.db import pool_statistics
+from concurrency.db.wrapper import wrapper
 from concurrency.errors import DeadlineExceeded, FanOutInAtomicBlock
 from concurrency.testing import SharedConnectionsMixin, shared_connections
 from tests.concurrency.db.conftest import query, until

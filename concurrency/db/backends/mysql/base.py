@@ -7,10 +7,11 @@ from typing import Any
 from django.db.backends.mysql import base
 from django.utils.functional import cached_property
 
-from concurrency.db import cleaning
+from concurrency.db.drivers.driver import PATIENCE
 from concurrency.db.drivers.pymysql import Connection, PyMySQL
 from concurrency.db.drivers.pymysql.control import Control
-from concurrency.db.wrapper import PooledDatabaseWrapper
+from concurrency.db.pool import cleaning
+from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
 
 _driver = PyMySQL()
 
@@ -39,7 +40,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         params = self.get_connection_params()
         for name in _NOT_FOR_CONTROL:
             params.pop(name, None)
-        return Connection(**{**params, "autocommit": True, "read_timeout": cleaning.PATIENCE})
+        return Connection(**{**params, "autocommit": True, "read_timeout": PATIENCE})
 
     def _close_control(self, control: Connection) -> None:
         cleaning.close(self.driver, control)

@@ -8,15 +8,15 @@ from typing import Any
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-from concurrency._lateness import is_patched
-from concurrency.db.driver import Driver
-from concurrency.db.wrapper import PooledDatabaseWrapper
+from concurrency.db.drivers.driver import Driver
+from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
+from concurrency.patching.lateness import is_patched
 
 _driver: Driver
 if is_psycopg3:
     import psycopg
 
-    from concurrency.db.drivers import psycopg3
+    from concurrency.db.drivers.postgresql import psycopg3
 
     _driver = psycopg3.Psycopg3()
     # Django opens connections through this name of its wrapper.
@@ -25,7 +25,7 @@ else:
     from django.db.backends.postgresql.base import CursorDebugWrapper  # noqa: F401
     from psycopg2 import extensions
 
-    from concurrency.db.drivers import psycopg2
+    from concurrency.db.drivers.postgresql import psycopg2
 
     _driver = psycopg2.Psycopg2()
     _database = base.Database

@@ -9,12 +9,12 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3 import base
 
-from concurrency._lateness import is_patched
 from concurrency.db.backends.sqlite3 import memory
 from concurrency.db.backends.sqlite3.creation import DatabaseCreation
 from concurrency.db.drivers import sqlite
-from concurrency.db.native import NativeThread
-from concurrency.db.wrapper import PooledDatabaseWrapper
+from concurrency.db.drivers.sqlite.native import NativeThread
+from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
+from concurrency.patching.lateness import is_patched
 
 
 class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ignore[misc]

@@ -9,8 +9,8 @@ from typing import Any
 import gevent
 from django.db.backends.sqlite3 import creation
 
-from concurrency.db.cleaning import KILL_BUDGET
-from concurrency.db.registry import aliases_of, pool_statistics
+from concurrency.db.drivers.driver import KILL_BUDGET
+from concurrency.db.pool.registry import aliases_of, pool_statistics
 
 
 class DatabaseCreation(creation.DatabaseCreation):  # type: ignore[misc]

@@ -47,7 +47,7 @@ _ATTRIBUTES = attrgetter(
 
 
 class PyMySQL:
-    """The pool's view of PyMySQL; see ``concurrency.db.driver.Driver``."""
+    """The pool's view of PyMySQL; see ``concurrency.db.drivers.driver.Driver``."""
 
     error = Error
     attributes = _ATTRIBUTES

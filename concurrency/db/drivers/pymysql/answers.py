@@ -17,10 +17,10 @@ from pymysql.constants import COMMAND
 from pymysql.err import Error, InternalError
 from pymysql.protocol import EOFPacketWrapper
 
-from concurrency.db.cleaning import KILL_BUDGET
+from concurrency.db.drivers.driver import KILL_BUDGET
 from concurrency.db.drivers.pymysql.control import Session
 from concurrency.db.drivers.pymysql.stream import TimedOut
-from concurrency.db.waiting import WRITE
+from concurrency.db.drivers.waiter import WRITE
 
 R = TypeVar("R")
 

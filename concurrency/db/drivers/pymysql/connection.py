@@ -18,8 +18,8 @@ from concurrency.db.drivers.pymysql.answers import Answers, Result
 from concurrency.db.drivers.pymysql.control import Control, Session
 from concurrency.db.drivers.pymysql.stream import Stream
 from concurrency.db.drivers.pymysql.watching import watched
+from concurrency.db.drivers.sessions import changes_mysql
 from concurrency.db.drivers.watching import Changes, CountedDict, WatchedSession
-from concurrency.db.sessions import changes_mysql
 
 _COM_RESET_CONNECTION = 0x1F
 _QUIT = struct.pack("<iB", 1, COMMAND.COM_QUIT)

@@ -18,8 +18,8 @@ from gevent.event import Event
 from pymysql.constants import ER
 from pymysql.err import Error, OperationalError
 
-from concurrency.db import home
-from concurrency.db.cleaning import PATIENCE
+from concurrency.db.drivers import home
+from concurrency.db.drivers.driver import PATIENCE
 
 logger = logging.getLogger("concurrency.db")
 

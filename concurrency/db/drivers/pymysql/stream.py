@@ -15,7 +15,7 @@ from typing import Any
 
 import gevent
 
-from concurrency.db.waiting import READ, WRITE, SocketWaiter
+from concurrency.db.drivers.waiter import READ, WRITE, SocketWaiter
 
 # A large result needs fewer turns of the hub than with Python's 8 KiB.
 _BUFFER = 65536

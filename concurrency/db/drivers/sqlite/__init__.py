@@ -19,7 +19,7 @@ _ATTRIBUTES = attrgetter("row_factory", "text_factory", "changes", *_NEWER)
 
 
 class SQLite:
-    """The pool's view of SQLite; see ``concurrency.db.driver.Driver``."""
+    """The pool's view of SQLite; see ``concurrency.db.drivers.driver.Driver``."""
 
     error = sqlite3.Error
     attributes = _ATTRIBUTES

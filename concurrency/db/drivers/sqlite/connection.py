@@ -12,13 +12,13 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from concurrency.db.cleaning import KILL_BUDGET
+from concurrency.db.drivers.driver import KILL_BUDGET
 from concurrency.db.drivers.sqlite import files, patience, text
 from concurrency.db.drivers.sqlite.cursor import Cursor, green_cursor
 from concurrency.db.drivers.sqlite.delegation import Delegating
+from concurrency.db.drivers.sqlite.native import NativeThread
 from concurrency.db.drivers.sqlite.patience import SLICE
-from concurrency.db.native import NativeThread
-from concurrency.db.turns import Turn
+from concurrency.db.drivers.sqlite.turns import Turn
 
 T = TypeVar("T")
 

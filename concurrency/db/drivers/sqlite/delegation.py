@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+from concurrency.db.drivers.sessions import changes_sqlite
 from concurrency.db.drivers.watching import WatchedSession
-from concurrency.db.sessions import changes_sqlite
 
 # What stays: functions, hooks, limits, another content, and a blob that is open.
 _CHANGING = (

@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from concurrency.db.turns import Turns
+from concurrency.db.drivers.sqlite.turns import Turns
 
 _turns: weakref.WeakValueDictionary[str, Turns] = weakref.WeakValueDictionary()
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concurrency.server.http1.body import Store
-from concurrency.server.http1.parser import Parser
-from concurrency.server.http1.rules import Rules
+from concurrency.server.worker.http1.body import Store
+from concurrency.server.worker.http1.parser import Parser
+from concurrency.server.worker.http1.rules import Rules
 from tests.concurrency.server.http1.vectors import VECTORS, Vector
 
 RULES = Rules(body=1_000_000)

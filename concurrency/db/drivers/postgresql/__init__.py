@@ -1,0 +1,1 @@
+"""The two drivers of PostgreSQL: psycopg 3 and psycopg2."""

@@ -1,0 +1,24 @@
+"""What the two drivers of PostgreSQL have in common: which statements change a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from concurrency.db.drivers.sessions import changes_postgresql, makes_parameter
+from concurrency.db.drivers.watching import WatchedSession
+
+
+class WatchedPostgreSQL(WatchedSession):
+    """Mixin for a driver's connection; see ``WatchedSession``."""
+
+    changes_session = staticmethod(changes_postgresql)
+
+    def note_change(self, text: str | None) -> None:
+        """Take note of a statement that changes the session."""
+        self.tainted = True
+        if text is not None and makes_parameter(text):
+            self.is_beyond_reset = True
+
+    def text_of(self, sql: Any) -> str | None:
+        """Return a statement as text; composed ones need the connection."""
+        return str(sql.as_string(self)) if hasattr(sql, "as_string") else super().text_of(sql)

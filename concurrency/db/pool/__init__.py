@@ -1,0 +1,1 @@
+"""Pools of connections: slots, leases, waiters, and what keeps connections fit."""

@@ -1,0 +1,148 @@
+"""Options that this package does not have: another pool's, and those no driver knows.
+
+Each would fail with the first query, or be ignored without a word. A driver is asked what it
+takes, so that this list cannot age.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from concurrency.db.pool.options import is_ours
+
+_CHECKED = "Remove it: the pool looks at each connection before it lends it."
+_RETRIED = "Remove it: the pool connects again while somebody waits, for up to 'timeout' seconds."
+
+#: In OPTIONS, of django-db-geventpool.
+_GEVENTPOOL = {
+    "MAX_CONNS": "Write OPTIONS['pool'] = {{'max_size': {value!r}}}.",
+    "REUSE_CONNS": "Write OPTIONS['pool'] = {{'min_size': {value!r}}}: so many are kept open.",
+}
+
+#: In POOL_OPTIONS, beside OPTIONS, of django-db-connection-pool.
+_CONNECTION_POOL = {
+    "POOL_SIZE": "Write OPTIONS['pool'] = {{'max_size': {value!r}}} plus MAX_OVERFLOW.",
+    "MAX_OVERFLOW": "Add it to OPTIONS['pool']['max_size'].",
+    "TIMEOUT": "Write OPTIONS['pool'] = {{'timeout': {value!r}}}.",
+    "RECYCLE": "Write OPTIONS['pool'] = {{'max_lifetime': {value!r}}}.",
+    "PRE_PING": _CHECKED,
+    **_GEVENTPOOL,
+}
+
+#: In OPTIONS["pool"], of Django's own pool, which hands them to psycopg_pool.
+_PSYCOPG_POOL = {
+    "check": _CHECKED,
+    "close_returns": "Remove it: close() gives the connection back.",
+    "configure": "Use the signal connection_created, or override init_connection_state().",
+    "connection_class": "Remove it: greenlets need the class of this package.",
+    "conninfo": "Remove it: the database's own settings say where it is.",
+    "kwargs": "Write its items into OPTIONS.",
+    "name": "Remove it: a pool is called by the alias of its database.",
+    "num_workers": "Remove it: connections are opened at the same time, as many as are waited for.",
+    "open": "Remove it: the pool opens with the first query.",
+    "reconnect_failed": _RETRIED,
+    "reconnect_timeout": _RETRIED,
+}
+
+_REMEDY = "Remove it, or correct its name; options of the pool stand in OPTIONS['pool']."
+
+
+def replacement_in_pool(name: str) -> str | None:
+    """Return what takes the place of an option of Django's own pool, None if it is none."""
+    return _PSYCOPG_POOL.get(name)
+
+
+def foreign_options(connection: Any) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong, and what to do, for each option that is not ours or the driver's.
+
+    Args:
+        connection: a pooled wrapper; it is not connected.
+    """
+    settings = connection.settings_dict
+    for name, value in settings["OPTIONS"].items():
+        if name in _GEVENTPOOL:
+            yield (
+                f"['OPTIONS'][{name!r}] is an option of django-db-geventpool.",
+                _GEVENTPOOL[name].format(value=value),
+            )
+    yield from _of_connection_pool(settings.get("POOL_OPTIONS"))
+    for name in _unknown_to_driver(connection, settings["OPTIONS"]):
+        yield f"['OPTIONS'][{name!r}] is no option of the driver, which refuses it.", _REMEDY
+
+
+def _of_connection_pool(given: Any) -> Iterator[tuple[str, str]]:
+    for name, value in (given or {}).items():
+        remedy = _CONNECTION_POOL.get(name, "Remove it.").format(value=value)
+        yield f"['POOL_OPTIONS'][{name!r}] is an option of django-db-connection-pool.", remedy
+
+
+def _unknown_to_driver(connection: Any, options: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        # Django takes out what is its own.
+        parameters = connection.get_connection_params()
+    except ImproperlyConfigured:
+        return  # its own message is better, and comes with the first query
+    takes = _DRIVERS.get(connection.vendor)
+    for name in options:
+        left = name in parameters and not is_ours(name) and name not in _GEVENTPOOL
+        if left and takes is not None and not takes(name, parameters[name]):
+            yield name
+
+
+# Asking a driver
+
+
+def _is_of_postgresql(name: str, value: Any) -> bool:
+    from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+    if is_psycopg3:
+        import psycopg
+
+        known = {each.keyword.decode() for each in psycopg.pq.Conninfo.get_defaults()}
+        return name in known | _parameters(psycopg.Connection.connect)
+    import psycopg2
+    from psycopg2.extensions import make_dsn
+
+    if name in _parameters(psycopg2.connect):
+        return True
+    with contextlib.suppress(psycopg2.ProgrammingError):
+        return bool(make_dsn(**{name: "1"}))
+    return False
+
+
+def _is_of_pymysql(name: str, value: Any) -> bool:
+    from pymysql.connections import Connection
+
+    return name in _parameters(Connection)
+
+
+def _is_of_sqlite(name: str, value: Any) -> bool:
+    # It has no signature to read.
+    try:
+        sqlite3.connect(":memory:", **{name: value}).close()
+    except TypeError as error:
+        return name not in str(error)
+    except sqlite3.Error:
+        return True
+    return True
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    kinds = inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(each.name for each in parameters if each.kind not in kinds)
+
+
+_DRIVERS: dict[str, Callable[[str, Any], bool]] = {
+    "postgresql": _is_of_postgresql,
+    "mysql": _is_of_pymysql,
+    "sqlite": _is_of_sqlite,
+}

@@ -1,0 +1,270 @@
+"""A strict, fair, bounded pool of connections.
+
+It opens, lends, cleans and closes, as its ``Slots`` decide. It knows drivers
+through ``Driver`` alone, and nothing of Django's wrappers. Opening and cleaning
+happen in greenlets of the pool, which no caller's kill can reach.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import weakref
+from typing import Any, TypeVar
+
+from concurrency.conf import conf
+from concurrency.db.drivers import home
+from concurrency.db.drivers.driver import Driver
+from concurrency.db.errors import PoolStarvation, PoolTimeout
+from concurrency.db.pool import cleaning
+from concurrency.db.pool.back_off import Template, is_of_server, open_connection
+from concurrency.db.pool.connection import Holding, Lease, PooledConnection
+from concurrency.db.pool.options import PoolOptions
+from concurrency.db.pool.reaper import INTERVAL, Reaper
+from concurrency.db.pool.slots import WARM, Slots
+from concurrency.db.pool.starvation import find_circle
+from concurrency.db.pool.statistics import PoolStatistics
+from concurrency.db.pool.waiters import QueueFull, Waiter
+from concurrency.places import user_place
+
+logger = logging.getLogger("concurrency.db")
+
+# Whoever begins to wait makes somebody look for what stands still, but only one of those
+# who begin within so many seconds: in a busy pool they are many.
+_PAUSE = 0.02
+
+# And again within so many seconds, as one who holds a connection may turn out to be idle.
+_LOOK = 0.25
+
+E = TypeVar("E", bound=PoolTimeout)
+
+
+class Pool:
+    """Connections of one process to one database.
+
+    Args:
+        alias: name of the database, for messages.
+        options: sizes and times.
+        driver: how to handle a connection.
+        template: opens connections, in greenlets of the pool.
+    """
+
+    def __init__(
+        self, alias: str, options: PoolOptions, driver: Driver, template: Template
+    ) -> None:
+        self.alias = alias
+        self.options = options
+        self.template = template
+        #: What whoever leases has to have in common with the template.
+        self.fingerprint = template.fingerprint()
+        self._driver = driver
+        self._slots = Slots(options)
+        self._reaper = Reaper(
+            alias, self._slots, self.give_back, self._close, lambda each: driver.is_clean(each.raw)
+        )
+        self._looked = 0.0
+
+    def statistics(self) -> PoolStatistics:
+        """Return the pool's numbers at this moment."""
+        return self._slots.statistics()
+
+    def leases(self) -> list[Lease]:
+        """Return what is lent, the oldest first."""
+        return self._slots.leases()
+
+    # Lending
+
+    def lease(self, holder: weakref.ref[Holding], owner: weakref.ref[Any]) -> Lease:
+        """Return a lease on a connection that is open, idle and clean.
+
+        Args:
+            holder: refers to what will give the lease back, unless it is garbage by then.
+            owner: refers to its greenlet; when that is dead the pool takes the connection itself.
+
+        Raises:
+            PoolTimeout: none was free in time, or too many are waiting.
+            Exception: what opening a connection raised.
+        """
+        lease = Lease(holder, owner, user_place() if conf.TRACK_LEASES else None)
+        if not self._slots.take_warm(lease):
+            self._obtain(lease)
+        return lease
+
+    def _obtain(self, lease: Lease) -> None:
+        """Get a connection that is alive, whatever has to be done for it."""
+        try:
+            self._queue(lease)
+            while not self._is_usable(lease):
+                self.give_back(lease, fit=False)
+                self._queue(lease)
+        except BaseException:
+            # A connection that was given to this caller in the moment it left has
+            # to go to the next one, or its slot would be lost.
+            self.give_back(lease)
+            raise
+
+    def _queue(self, lease: Lease) -> None:
+        """Get a connection for a lease, at once or in order."""
+        try:
+            waiter = self._slots.take(lease)
+        except QueueFull:
+            raise self._timeout(0.0) from None
+        if waiter is not None:
+            try:
+                self._wait(waiter)
+            finally:
+                self._slots.leave(waiter)
+            lease.since = time.monotonic()
+
+    def _wait(self, waiter: Waiter) -> None:
+        started = now = time.monotonic()
+        while not waiter.is_served():
+            left = started + self.options.timeout - now
+            if left <= 0:
+                self._slots.leave(waiter)
+                raise self._timeout(now - started)
+            # One of those who wait looks for all of them: there may be thousands.
+            pause = _PAUSE if self._looked < started else _LOOK
+            if now >= self._looked + pause:
+                self._looked, pause = now, _LOOK
+                self.reap()
+                self.look_for_starvation()
+            self._open_what_is_wanted()
+            if not waiter.is_served():
+                next_attempt = self._slots.back_off.left() or INTERVAL
+                waiter.wait(min(left, next_attempt, max(0.0, self._looked + pause - now)))
+                now = time.monotonic()
+        if waiter.error is not None:
+            raise waiter.error
+
+    def _is_usable(self, lease: Lease) -> bool:
+        connection = lease.connection
+        if connection is None or not self._slots.is_current(connection, lease.since):
+            return False
+        is_warm = lease.since - connection.idle_since < WARM
+        return is_warm or cleaning.is_alive(self._driver, connection.raw)
+
+    def give_back(self, lease: Lease, *, fit: bool = True) -> None:
+        """End a lease. Never waits, so that it may be called in the hub.
+
+        A connection that is not idle and clean is first cleaned by a greenlet of
+        the pool. Giving back twice does nothing.
+
+        Args:
+            lease: what ends.
+            fit: False closes the connection whatever its state.
+        """
+        connection = lease.connection
+        if connection is None:
+            return
+        as_it_is = fit and cleaning.is_clean(self._driver, connection)
+        unfit = self._slots.give_back(lease, fit=as_it_is)
+        if unfit is not None:
+            home.spawn(self._clean if fit else self._close, unfit)
+
+    # Opening, cleaning, closing: in greenlets of the pool
+
+    def _open_what_is_wanted(self) -> None:
+        for _ in range(self._slots.reserve()):
+            home.spawn(self._open)
+
+    def _open(self) -> None:
+        slots = self._slots
+        try:
+            connection = open_connection(
+                self.template, self._driver, slots.generation, self.options.max_lifetime
+            )
+        except BaseException as error:  # noqa: BLE001 - raised in the greenlet that waits
+            self._not_opened(error)
+            return
+        if slots.back_off.failures:
+            logger.warning(
+                "pool %r: connected again after %.1f s", self.alias, slots.back_off.age()
+            )
+        self._reaper.watch()
+        if slots.opened(connection):
+            self._open_what_is_wanted()
+        else:
+            self._close(connection)
+
+    def _not_opened(self, error: BaseException) -> None:
+        of_server = is_of_server(self._driver, error)
+        told = self._slots.failed(error, of_server=of_server)
+        # An outage is one line, however many wait for its end.
+        if self._slots.back_off.failures == 1 or not (told or of_server):
+            reason = self._slots.back_off.reason or error
+            logger.warning("pool %r: cannot connect: %s", self.alias, reason)
+        if told:
+            self._open_what_is_wanted()
+
+    def _clean(self, connection: PooledConnection) -> None:
+        """Make a connection fit for the next holder, or close it."""
+        kept = False
+        connection.guard.keep()
+        try:
+            if self._slots.is_wanted(connection) and cleaning.make_clean(self._driver, connection):
+                self._reaper.watch()
+                kept = self._slots.cleaned(connection)
+        finally:  # whatever a driver raises, or the slot would be lost
+            if not kept:
+                self._close(connection)
+
+    def _close(self, connection: PooledConnection) -> None:
+        connection.guard.keep()
+        try:
+            cleaning.close(self._driver, connection.raw)
+        finally:
+            self._slots.ended()
+            self._open_what_is_wanted()
+
+    def reap(self) -> None:
+        """Take back what dead greenlets hold, and close what is idle for too long."""
+        self._reaper.reap()
+
+    # The end of the pool
+
+    def close(self) -> None:
+        """Close all idle connections now, and those in use when they come back."""
+        for connection in self._slots.close():
+            self._close(connection)
+
+    def abandon(self) -> None:
+        """Forget everything, close nothing; for a child process after fork.
+
+        The sessions belong to the parent, and closing one here would end it there.
+        """
+        self._reaper.stop()
+        for lease in self.leases():
+            holder = lease.holder()
+            if holder is not None:
+                holder.forsake()
+
+    # Who waits for ever
+
+    def look_for_starvation(self) -> None:
+        """Raise ``PoolStarvation`` in the first of those who could wait for ever.
+
+        Called when somebody begins to wait for whatever, and from time to time. Never waits.
+        """
+        if not self._slots.are_all_leased():
+            return
+        stuck, circle = find_circle(self._slots.leases(), self._slots.is_waiting)
+        waiter = self._slots.first_of(stuck)
+        if waiter is not None:
+            error = self._timeout(0.0, PoolStarvation)
+            error.circle = circle
+            self._slots.fail(waiter, error)
+
+    def _timeout(self, seconds: float, kind: type[E] = PoolTimeout) -> E:
+        self._slots.timeouts += 1
+        numbers = self._slots.statistics()
+        return kind(
+            self.alias,
+            seconds=seconds,
+            max_size=numbers.max_size,
+            waiting=numbers.waiting,
+            connecting=numbers.connecting,
+            discarding=numbers.discarding,
+            refused=self._slots.back_off.reason,
+            holders=tuple(lease.describe() for lease in self._slots.leases()),
+        )

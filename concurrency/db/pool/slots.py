@@ -1,0 +1,298 @@
+"""The books of a pool: who has which connection, who waits, what is under way.
+
+Every connection occupies one of ``max_size`` slots from before it is opened until
+after its end is confirmed: leased, idle, connecting or discarding. Each method is
+one decision, made under a lock that is never held while something waits. Nothing
+here opens, cleans or closes; ``Pool`` does, as it is told by what these return.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from time import monotonic
+from typing import Any
+
+from gevent.monkey import get_original
+
+from concurrency.db.pool.back_off import BackOff
+from concurrency.db.pool.connection import Lease, PooledConnection
+from concurrency.db.pool.options import PoolOptions
+from concurrency.db.pool.statistics import PoolStatistics
+from concurrency.db.pool.waiters import Queue, QueueFull, Waiter
+
+#: Seconds for which a connection that was given back is lent without a look at its
+#: socket: a server that ends the session within them would have hit a statement as well.
+WARM = 0.001
+
+
+class Slots:
+    """The state of one pool.
+
+    Args:
+        options: sizes and times of the pool.
+    """
+
+    def __init__(self, options: PoolOptions) -> None:
+        self._options = options
+        # Native, because threads of offload come here too. Reentrant, because the
+        # garbage collector may run a finaliser that queries in the middle of this.
+        self._lock = get_original("_thread", "RLock")()
+        self._idle: list[PooledConnection] = []
+        self._leases: set[Lease] = set()
+        self._waiters = Queue()
+        self._connecting = 0
+        self._discarding = 0
+        self._closed = False
+        #: When a server that refuses is asked again.
+        self.back_off = BackOff()
+        #: Grows when what was open before is not wanted any more.
+        self.generation = 0
+        #: How many have waited in vain.
+        self.timeouts = 0
+
+    def take_warm(self, lease: Lease) -> bool:
+        """Give a lease the connection that was in use just now, if nobody queues for one.
+
+        The usual case, in one step: nothing has to be looked at, its age neither.
+        """
+        with self._lock:
+            # First of all, as a call may collect garbage, and a finaliser lease the same one.
+            now = monotonic()
+            if not self._idle or self._waiters or now - self._idle[-1].idle_since > WARM:
+                return False
+            lease.connection = connection = self._idle.pop()
+            connection.guard.lease = lease
+            lease.since = now
+            self._leases.add(lease)
+            return True
+
+    def take(self, lease: Lease) -> Waiter | None:
+        """Give a lease an idle connection, or a place in the queue.
+
+        Decided here: whether this caller may pass. Only when nobody queues, or it
+        would overtake.
+
+        Raises:
+            QueueFull: ``max_waiting`` are waiting already.
+        """
+        with self._lock:
+            if self._idle and not self._waiters:
+                self._grant(lease, self._idle.pop(), monotonic())
+                return None
+            if 0 < self._options.max_waiting <= len(self._waiters):
+                raise QueueFull
+            waiter = Waiter(lease)
+            self._waiters.append(waiter)
+            return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Take a waiter out of the queue, if it was not served."""
+        with self._lock:
+            self._waiters.remove(waiter)
+
+    def _grant(self, lease: Lease, connection: PooledConnection, now: float) -> None:
+        """Begin a lease; under the lock."""
+        lease.connection = connection
+        connection.guard.lease = lease
+        lease.since = now
+        self._leases.add(lease)
+
+    def give_back(self, lease: Lease, *, fit: bool) -> PooledConnection | None:
+        """End a lease; return its connection if it has to be cleaned or closed.
+
+        Args:
+            lease: what ends; one that has ended already is ignored.
+            fit: whether the connection may be lent again as it is.
+        """
+        with self._lock:
+            connection, lease.connection = lease.connection, None
+            if connection is None:
+                return None
+            self._leases.discard(lease)
+            connection.was_given_back()
+            if fit and self._put(connection):
+                return None
+            self._discarding += 1
+            return connection
+
+    def is_current(self, connection: PooledConnection, now: float) -> bool:
+        """Return whether a connection is young enough to be used.
+
+        Args:
+            connection: the one that is asked about.
+            now: the time, on the monotonic clock.
+        """
+        return connection.generation == self.generation and now < connection.expires
+
+    def is_wanted(self, connection: PooledConnection) -> bool:
+        """Return whether it is worth cleaning a connection."""
+        return self.is_current(connection, monotonic()) and not self._closed
+
+    def _put(self, connection: PooledConnection) -> bool:
+        """Hand a fit connection to the first waiter, or keep it; under the lock.
+
+        Returns False when it has to be closed instead.
+        """
+        connection.idle_since = now = monotonic()
+        if now >= connection.expires or (self._closed and not self._may_serve(connection)):
+            return False
+        if connection.cursors:
+            connection.cursors.clear()  # none of them is open
+        if self._waiters:
+            waiter = self._waiters.pop_first()
+            self._grant(waiter.lease, connection, now)
+            waiter.event.set()
+        else:
+            self._idle.append(connection)
+        return True
+
+    def _may_serve(self, connection: PooledConnection) -> bool:
+        """Return whether a closed pool still has a use for a connection: for who waits."""
+        return bool(self._waiters) and connection.generation == self.generation
+
+    # Opening
+
+    def _used(self) -> int:
+        return len(self._leases) + len(self._idle) + self._connecting + self._discarding
+
+    def reserve(self) -> int:
+        """Occupy slots for connections that should be opened now; return how many.
+
+        Decided here: one for each waiter that has no attempt under way, and up to
+        ``min_size``, as far as there are slots. Reserved before anything waits, so
+        that no rush can overshoot. While the server refuses, one asks for all, and
+        not before the pause is over.
+        """
+        with self._lock:
+            least = 0 if self._closed else self._options.min_size
+            wanted = max(len(self._waiters) - self._connecting, least - self._used())
+            free = self._options.max_size - self._used()
+            if self.back_off.failures:
+                free = min(free, 0 if self._connecting or self.back_off.left() else 1)
+            number = max(0, min(wanted, free))
+            self._connecting += number
+            return number
+
+    def opened(self, connection: PooledConnection) -> bool:
+        """Put a new connection to use; False if it has to be closed again."""
+        with self._lock:
+            self._connecting -= 1
+            self.back_off.succeeded()
+            if self._put(connection):
+                return True
+            self._discarding += 1
+            return False
+
+    def failed(self, error: BaseException, *, of_server: bool) -> bool:
+        """Give up an attempt; return whether somebody waits who gets the error.
+
+        Decided here: who gets it. The first in the queue does at once. So do all
+        others when the server refuses and no connection is left that could come back
+        to them, instead of an attempt for each of them.
+
+        Args:
+            error: what the attempt failed with.
+            of_server: whether the server is to be left alone for a while.
+        """
+        with self._lock:
+            self._connecting -= 1
+            if of_server:
+                self.back_off.failed(error)
+            everybody = of_server and not self._used()
+            told = len(self._waiters) if everybody else min(1, len(self._waiters))
+            for number in range(told):
+                waiter = self._waiters.pop_first()
+                # A copy, or tracebacks of many greenlets would pile up in one error.
+                waiter.error = copy.copy(error) if number else error
+                waiter.event.set()
+            return told > 0
+
+    def fail(self, waiter: Waiter, error: BaseException) -> None:
+        """End a wait with an error, unless it has ended."""
+        with self._lock:
+            if self._waiters.remove(waiter):
+                waiter.error = error
+                waiter.event.set()
+
+    # Ending
+
+    def cleaned(self, connection: PooledConnection) -> bool:
+        """Put a cleaned connection to use; False if it has to be closed."""
+        with self._lock:
+            if not self._put(connection):
+                return False
+            self._discarding -= 1
+            return True
+
+    def ended(self) -> None:
+        """Free the slot of a connection that was discarded."""
+        with self._lock:
+            self._discarding -= 1
+
+    def close(self) -> list[PooledConnection]:
+        """Keep nothing from now on; return what is idle, to be closed.
+
+        Who waits is still served.
+        """
+        with self._lock:
+            self._closed = True
+            self.generation += 1
+            idle, self._idle = self._idle, []
+            self._discarding += len(idle)
+            return idle
+
+    def shrink(self) -> list[PooledConnection]:
+        """Return connections that were idle for too long, to be closed."""
+        with self._lock:
+            oldest = monotonic() - self._options.max_idle
+            surplus = max(0, self._used() - self._options.min_size)
+            expired = [c for c in self._idle if c.idle_since < oldest][:surplus]
+            for connection in expired:
+                self._idle.remove(connection)
+            self._discarding += len(expired)
+            return expired
+
+    # Looking
+
+    def leases(self) -> list[Lease]:
+        """Return the leases, the oldest first."""
+        with self._lock:
+            return sorted(self._leases, key=lambda lease: lease.since)
+
+    def first_of(self, greenlets: Collection[Any]) -> Waiter | None:
+        """Return the first waiter that is one of these greenlets, None if there is none."""
+        with self._lock:
+            mine = (each for each in self._waiters if each.lease.owner() in greenlets)
+            return next(mine, None) if greenlets else None
+
+    def are_all_leased(self) -> bool:
+        """Return whether somebody waits and nothing but a lease's end could help."""
+        return bool(self._waiters) and len(self._leases) >= self._options.max_size
+
+    def is_waiting(self, greenlet: Any) -> bool:
+        """Return whether a greenlet is in the queue."""
+        return self._waiters.has(greenlet)
+
+    def waiting(self) -> int:
+        """Return how many are in the queue."""
+        return len(self._waiters)
+
+    def is_quiet(self) -> bool:
+        """Return whether there is nothing to look after."""
+        return not (self._leases or self._idle)
+
+    def statistics(self) -> PoolStatistics:
+        """Return the numbers at this moment."""
+        with self._lock:
+            in_use, idle = len(self._leases), len(self._idle)
+            return PoolStatistics(
+                max_size=self._options.max_size,
+                open=in_use + idle,
+                in_use=in_use,
+                idle=idle,
+                connecting=self._connecting,
+                discarding=self._discarding,
+                waiting=len(self._waiters),
+                timeouts=self.timeouts,
+            )

@@ -1,0 +1,67 @@
+"""Tells a pool that is busy from one in which nobody can ever go on.
+
+A pool is starved when every connection is held by a greenlet that waits, through
+our verbs, for greenlets that wait for a connection of the same pool, directly or
+through children of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from concurrency import context
+from concurrency.db.pool.connection import Lease
+from concurrency.tasks.names import name_of
+
+
+def find_circle(
+    leases: Iterable[Lease], is_queued: Callable[[Any], bool]
+) -> tuple[set[Any], tuple[str, ...]]:
+    """Return the greenlets that are stuck, and the circle in words.
+
+    It ends with the first holder who can go on, so that it costs little in a pool
+    that is merely busy.
+
+    Args:
+        leases: all leases of a pool that has no free slot.
+        is_queued: tells whether a greenlet waits for a connection of it.
+
+    Returns:
+        The holders and those whom they wait for, and a sentence for each holder; both
+        empty when somebody can still go on.
+    """
+    reached: set[Any] = set()
+    circle = []
+    for lease in leases:
+        owner = lease.owner()
+        if owner is None or not _is_stuck(owner, is_queued, reached):
+            return set(), ()
+        circle.append(f"{lease.describe()} waits for {_what_for(owner)}")
+    return reached, tuple(circle)
+
+
+def _what_for(greenlet: Any) -> str:
+    """Return what a stuck greenlet waits for, for people to read."""
+    children = context.waiting.get(greenlet)
+    if children is None:
+        return "one more connection"
+    return ", ".join(sorted(name_of(child) for child in children()))
+
+
+def _is_stuck(greenlet: Any, is_queued: Callable[[Any], bool], reached: set[Any]) -> bool:
+    """Return whether a greenlet waits for nothing but others that are stuck."""
+    if greenlet in reached:
+        return True
+    if is_queued(greenlet):
+        reached.add(greenlet)
+        return True
+    children = context.waiting.get(greenlet)
+    if children is None:
+        return False
+    awaited = [child for child in children() if not child.dead]
+    # Somebody who waits for nobody is about to wake up.
+    if not awaited or not all(_is_stuck(child, is_queued, reached) for child in awaited):
+        return False
+    reached.add(greenlet)
+    return True

@@ -1,0 +1,1 @@
+"""What a ``DatabaseWrapper`` of Django becomes: one that leases its connections."""

@@ -1,0 +1,83 @@
+"""Cursors that tell their wrapper about each statement.
+
+What a statement does to the session is noticed by the driver's connection.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from concurrency.context import at_statement, run_hooks
+from concurrency.db.pool.connection import Lease
+
+
+class _Watched(CursorWrapper):  # type: ignore[misc]
+    """Mixin for Django's cursor wrappers, below the wrappers of ``execute_wrapper``."""
+
+    def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
+        self.db.before_statement(sql)
+        return super()._execute(sql, params, *ignored)
+
+    def _executemany(self, sql: Any, param_list: Any, *ignored: Any) -> Any:
+        self.db.before_statement(sql)
+        return super()._executemany(sql, param_list, *ignored)
+
+    def callproc(self, procname: str, params: Any = None, kparams: Any = None) -> Any:
+        self.db.before_statement(f"CALL {procname}")
+        return super().callproc(procname, params, kparams)
+
+
+@cache
+def _watched(kind: type) -> type:
+    return type(kind.__name__, (_Watched, kind), {})
+
+
+def watch(cursor: Any) -> Any:
+    """Return a cursor wrapper of Django's that reports what it executes."""
+    kind: Any = type(cursor)
+    cursor.__class__ = _watched(kind)
+    return cursor
+
+
+class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
+    """Part of a pooled wrapper: knows what a holder does."""
+
+    _lease: Lease | None
+    _setting_up: bool
+
+    @property
+    def _uses_pool(self) -> bool:
+        """Whether connections are leased."""
+        return False
+
+    def make_cursor(self, cursor: Any) -> Any:
+        """Return Django's wrapper of a cursor, which reports each statement."""
+        return self._watch(super().make_cursor(cursor))
+
+    def make_debug_cursor(self, cursor: Any) -> Any:
+        """Return Django's wrapper that logs queries, which reports each statement."""
+        return self._watch(super().make_debug_cursor(cursor))
+
+    def _watch(self, cursor: Any) -> Any:
+        if not self._uses_pool:
+            return cursor
+        if self._lease is not None:
+            self._lease.cursors.remember(cursor)
+        return watch(cursor)
+
+    def before_statement(self, sql: Any) -> None:
+        """Take note of a statement that is about to run."""
+        if not self._setting_up:
+            run_hooks(at_statement)
+        lease = self._lease
+        if lease is not None:
+            lease.sql = sql if isinstance(sql, str) else self.text_of(sql)
+            lease.idle_since = 0.0
+
+    def text_of(self, sql: Any) -> str:
+        """Return a statement as text that was not given as such."""
+        return sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)

@@ -1,0 +1,82 @@
+"""Notices database work of a child whose parent waits for it inside ``atomic``."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from typing import Any
+
+from gevent import getcurrent
+
+from concurrency import context, places
+from concurrency.conf import conf
+from concurrency.db.errors import FanOutInAtomicBlock
+
+_wrappers: weakref.WeakKeyDictionary[Any, dict[str, weakref.ref[Any]]]
+_wrappers = weakref.WeakKeyDictionary()
+
+
+def remember(wrapper: Any) -> None:
+    """Take note that the current greenlet uses a database through this wrapper."""
+    _wrappers.setdefault(getcurrent(), {})[wrapper.alias] = weakref.ref(wrapper)
+
+
+def wrapper_of(greenlet: Any, alias: str) -> Any:
+    """Return the wrapper through which a greenlet uses a database, None if there is none."""
+    reference = None if greenlet is None else _wrappers.get(greenlet, {}).get(alias)
+    return None if reference is None else reference()
+
+
+def users_of(alias: str) -> list[Any]:
+    """Return the wrappers through which greenlets have used a database."""
+    references = [wrappers.get(alias) for wrappers in list(_wrappers.values())]
+    found = [reference() for reference in references if reference is not None]
+    return [wrapper for wrapper in found if wrapper is not None]
+
+
+def check(wrapper: Any) -> None:
+    """Warn or raise when an ancestor waits for this greenlet inside ``atomic``.
+
+    Need not be called while ``context.waiting`` and ``context.others_started`` are empty.
+
+    Raises:
+        FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise", or the
+            transaction is a test's and the setting is not "allow".
+    """
+    ancestor = context.ancestor()
+    while ancestor is not None:
+        greenlet = ancestor.greenlet()
+        waits = ancestor.waits or greenlet in context.waiting
+        other = _in_atomic(greenlet, wrapper) if waits else None
+        if other is not None:
+            _report(FanOutInAtomicBlock(wrapper.alias, in_test=_is_of_test(other)))
+            return
+        ancestor = ancestor.outer
+
+
+def _in_atomic(greenlet: Any, wrapper: Any) -> Any:
+    """Return the wrapper of a greenlet that is inside ``atomic`` on the same database, or None."""
+    other = wrapper_of(greenlet, wrapper.alias)
+    hides = other is not None and other is not wrapper and other.hides_from_children()
+    return other if hides else None
+
+
+def _is_of_test(wrapper: Any) -> bool:
+    blocks = wrapper.atomic_blocks
+    return bool(blocks) and bool(blocks[0]._from_testcase)
+
+
+def _report(error: FanOutInAtomicBlock) -> None:
+    policy = conf.FAN_OUT_IN_ATOMIC
+    if policy == "raise" or (error.in_test and policy == "warn"):
+        raise error
+    frame = places.user_frame()
+    if policy == "warn" and frame is not None:
+        warnings.warn_explicit(
+            str(error),
+            RuntimeWarning,
+            frame.f_code.co_filename,
+            frame.f_lineno,
+            # The module's own registry is what makes a warning appear once for a place.
+            registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        )

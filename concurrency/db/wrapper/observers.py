@@ -1,0 +1,109 @@
+"""What watches the queries of a greenlet also sees those of its children.
+
+Each greenlet has a wrapper of its own, so ``assertNumQueries``, ``CaptureQueriesContext``,
+``connection.queries`` and ``execute_wrapper`` would miss what it fans out. In tests and with
+``DEBUG`` the wrapper of a child hands on to that of the nearest ancestor with one.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from concurrency import context
+from concurrency.db.wrapper import fan_out_in_atomic
+
+#: Whether this process runs tests; those of Django are known without it.
+runs_tests = False
+
+
+class _Log(deque[Any]):
+    """The queries of a child, which its ancestor's log has too."""
+
+    def __init__(self, outer: deque[Any]) -> None:
+        super().__init__(maxlen=outer.maxlen)
+        self._outer = outer
+
+    def append(self, query: Any) -> None:
+        super().append(query)
+        self._outer.append(query)
+
+
+class _Wrappers(list[Any]):
+    """The execute wrappers of a child, inside of its ancestor's at that moment."""
+
+    def __init__(self, outer: list[Any]) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def __reversed__(self) -> Iterator[Any]:
+        """Yield the innermost first, as Django puts them around a statement."""
+        yield from super().__reversed__()
+        yield from reversed(self._outer)
+
+
+class ObservedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
+    """Part of a pooled wrapper: its statements are seen by those who watch its ancestors'."""
+
+    is_template: bool
+    _ancestor: weakref.ref[Any] | None = None
+
+    def hand_on(self) -> None:
+        """Let the nearest ancestor's watchers see this wrapper, in tests and with ``DEBUG``.
+
+        For a new wrapper and for each lease, as a thread works for one after the other.
+        """
+        if self.is_template or not _is_wanted():
+            return
+        fan_out_in_atomic.remember(self)
+        found = _ancestor_of(self.alias)
+        if found is not self._nearest():
+            self._ancestor = None if found is None else weakref.ref(found)
+            limit = self.queries_limit
+            self.queries_log = _Log(found.queries_log) if found else deque(maxlen=limit)
+            self.execute_wrappers = _Wrappers(found.execute_wrappers) if found else []
+            _show_toolbar(self, found)
+
+    def _nearest(self) -> Any:
+        return None if self._ancestor is None else self._ancestor()
+
+    @property
+    def queries_logged(self) -> bool:
+        """Whether statements are logged, here or by an ancestor."""
+        if super().queries_logged:
+            return True
+        found = self._nearest()
+        return found is not None and bool(found.queries_logged)
+
+
+def _is_wanted() -> bool:
+    if runs_tests or settings.DEBUG:
+        return True
+    testing = sys.modules.get("django.test.utils")
+    return testing is not None and hasattr(testing._TestState, "saved_data")
+
+
+def _ancestor_of(alias: str) -> Any:
+    """Return the wrapper of the nearest ancestor of this greenlet that has one."""
+    ancestor = context.ancestor()
+    while ancestor is not None:
+        found = fan_out_in_atomic.wrapper_of(ancestor.greenlet(), alias)
+        if found is not None:
+            return found
+        ancestor = ancestor.outer
+    return None
+
+
+def _show_toolbar(wrapper: Any, ancestor: Any) -> None:
+    """Have the panel of django-debug-toolbar that watches an ancestor see a wrapper, too."""
+    panel = getattr(ancestor, "_djdt_logger", None)
+    if panel is not None:
+        sys.modules["debug_toolbar.panels.sql.tracking"].wrap_cursor(wrapper)
+    if hasattr(wrapper, "_djdt_logger"):
+        wrapper._djdt_logger = panel

@@ -1,0 +1,1 @@
+"""What belongs to a gevent hub: callbacks, periodic work, a hook at each switch."""

@@ -1,0 +1,152 @@
+"""Makes ``multiprocessing`` wait cooperatively, and its children begin without greenlets.
+
+A pool's threads are greenlets here, and read from pipes: one that waits natively stops
+them all. A forked child has copies of its parent's greenlets, which must not run there.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import selectors
+from collections.abc import Callable
+from time import monotonic
+from types import ModuleType
+from typing import Any
+
+import gevent
+import gevent.os
+from gevent.hub import get_hub, getcurrent
+from gevent.monkey import get_original
+from gevent.socket import wait_read, wait_write
+from greenlet import greenlet
+
+from concurrency.patching.imports import when_imported
+
+_poll = get_original("select", "poll")
+_POLLIN, _POLLOUT = get_original("select", "POLLIN"), get_original("select", "POLLOUT")
+
+# A pipe that is writable takes this many bytes at once (POSIX: PIPE_BUF is 512 or more).
+_PIPE_BUF = 4096 if os.name != "posix" else os.pathconf("/", "PC_PIPE_BUF")
+
+# Seconds between two tries of a semaphore that other processes hold.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
+
+# Parents' greenlets, which must not be collected: that would run what they do at their end.
+_of_parents: list[Any] = []
+
+
+def install() -> None:
+    """Do it when ``multiprocessing`` is imported."""
+    when_imported("multiprocessing.connection", _wait_cooperatively)
+    when_imported("multiprocessing.synchronize", _acquire_cooperatively)
+    when_imported("multiprocessing.process", _begin_anew)
+    when_imported("multiprocessing.util", _watch_children)
+
+
+def _wait_cooperatively(connection: ModuleType) -> None:
+    vars(connection)["_WaitSelector"] = selectors.DefaultSelector
+    connection.Connection._send.__defaults__ = (_write,)
+    connection.Connection._recv.__defaults__ = (_read,)
+
+
+def _read(fd: int, size: int) -> bytes:
+    _wait_until(fd, _POLLIN, wait_read)
+    return os.read(fd, size)
+
+
+def _write(fd: int, data: Any) -> int:
+    _wait_until(fd, _POLLOUT, wait_write)
+    return os.write(fd, data[:_PIPE_BUF])
+
+
+def _wait_until(fd: int, event: int, wait: Any) -> None:
+    poll = _poll()
+    poll.register(fd, event)
+    if not poll.poll(0) and getcurrent() is not get_hub():
+        wait(fd)
+
+
+def _acquire_cooperatively(synchronize: ModuleType) -> None:
+    """Have semaphores tried from time to time: who waits in C stops all greenlets.
+
+    A pool that ends needs one that only a greenlet of this process can have released.
+    """
+    base: Any = synchronize.SemLock
+    make_methods = base._make_methods
+
+    def make_cooperative_methods(self: Any) -> None:
+        make_methods(self)
+        self.acquire = functools.partial(_acquire, self.acquire)
+
+    base._make_methods = make_cooperative_methods
+    base.__enter__ = lambda self: self.acquire()
+
+
+def _acquire(native: Callable[..., bool], block: bool = True, timeout: float | None = None) -> bool:
+    if native(False):
+        return True
+    if not block or getcurrent() is get_hub():
+        return native(block, timeout)
+    end = None if timeout is None else monotonic() + timeout
+    pause = _FIRST_PAUSE
+    while not native(False):
+        if end is not None and monotonic() >= end:
+            return False
+        gevent.sleep(pause if end is None else min(pause, max(end - monotonic(), 0)))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return True
+
+
+def _begin_anew(process: ModuleType) -> None:
+    base: Any = process.BaseProcess
+    start, bootstrap = base.start, base._bootstrap
+
+    def refusing_start(self: Any) -> None:
+        if not get_hub().main_hub:
+            raise RuntimeError(
+                "multiprocessing starts processes in the main thread only: call it outside of "
+                "offload(), where it waits cooperatively, or leave this command unpatched "
+                "(CONCURRENCY_UNPATCHED_COMMANDS)"
+            )
+        start(self)
+
+    def bootstrap_alone(self: Any, *args: Any, **kwargs: Any) -> int:
+        _leave_parents_greenlets()
+        code: int = bootstrap(self, *args, **kwargs)
+        return code
+
+    base.start, base._bootstrap = refusing_start, bootstrap_alone
+
+
+def _leave_parents_greenlets() -> None:
+    """Keep what waits on the hub, which was copied from the parent, from ever running."""
+    hub: Any = get_hub()
+    callback = hub.loop.run_callback(lambda: None)
+    kinds: Any = (type(callback), _watcher_class(hub))
+    me = getcurrent()
+    for one in gc.get_objects():
+        # type() and never isinstance(): lazy objects evaluate themselves when asked.
+        if issubclass(type(one), kinds):
+            one.stop()
+        elif issubclass(type(one), greenlet) and one is not me:
+            _of_parents.append(one)
+
+
+def _watcher_class(hub: Any) -> type:
+    watcher = hub.loop.timer(0)
+    watcher.close()
+    return next(base for base in type(watcher).__mro__ if base.__name__ == "watcher")
+
+
+def _watch_children(util: ModuleType) -> None:
+    """Have the hub keep the status of children, which it collects, until somebody asks."""
+    spawn = vars(util)["spawnv_passfds"]
+
+    def spawn_and_watch(*args: Any) -> int:
+        pid: int = spawn(*args)
+        gevent.os._watch_child(pid)  # type: ignore[attr-defined]
+        return pid
+
+    vars(util)["spawnv_passfds"] = spawn_and_watch

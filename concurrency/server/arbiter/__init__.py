@@ -1,0 +1,1 @@
+"""The arbiter process: what it prepares, supervises and prints."""

@@ -1,0 +1,1 @@
+"""The ops process: probes, metrics and webhooks of a service. Not patched."""

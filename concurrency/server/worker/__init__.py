@@ -1,0 +1,1 @@
+"""The worker process: connections, HTTP, the gate, and what a worker reports."""

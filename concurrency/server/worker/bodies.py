@@ -1,0 +1,138 @@
+"""The bodies of requests: as long as announced, and with a length where none was announced.
+
+Django reads ``CONTENT_LENGTH`` bytes and takes the end of the input for the end of the body.
+So a body in chunks would be empty to it, and one that was cut off complete. Depends on
+gunicorn only for the errors of its parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from gunicorn.http.errors import ParseException
+
+from concurrency.deadlines import deadline
+from concurrency.errors import DeadlineExceeded
+from concurrency.server.worker.unsent import OVER
+
+__all__ = ["Announced", "BodyCutOff", "BodyTooLarge", "BodyTooSlow", "spool"]
+
+# Bytes that are kept in memory; what is longer goes to a temporary file.
+_IN_MEMORY = 1 << 20
+_PIECE = 1 << 16
+
+
+class BodyCutOff(OSError):
+    """A body ended before the length that was announced, or its chunks are broken.
+
+    An OSError, as everything that ends the reading of a body: Django makes of it an
+    ``UnreadablePostError``.
+    """
+
+
+class BodyTooLarge(OSError):
+    """A body in chunks is longer than it may be."""
+
+
+class BodyTooSlow(OSError):
+    """A body came more slowly than a client may send."""
+
+
+class Announced:
+    """A body whose length was announced; fewer bytes are an error (RFC 9112, 6.3).
+
+    Args:
+        body: the server's, which returns fewer bytes than asked for at its end alone.
+        length: bytes.
+    """
+
+    __slots__ = ("_body", "_left")
+
+    def __init__(self, body: Any, length: int) -> None:
+        self._body = body
+        self._left = length
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return so many bytes, or all that are left.
+
+        Raises:
+            BodyCutOff: the client has sent fewer.
+        """
+        wanted = self._wanted(size)
+        return self._taken(self._body.read(wanted), wanted) if wanted else b""
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Return a line, or the part of one that fits the size.
+
+        Raises:
+            BodyCutOff: the client has sent fewer bytes than announced.
+        """
+        wanted = self._wanted(size)
+        data = self._body.readline(wanted) if wanted else b""
+        return self._taken(data, 0 if data.endswith(b"\n") else wanted)
+
+    def readlines(self, hint: int | None = -1) -> list[bytes]:
+        """Return the lines that are left.
+
+        Raises:
+            BodyCutOff: the client has sent fewer bytes than announced.
+        """
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def _wanted(self, size: int | None) -> int:
+        return self._left if size is None or size < 0 else min(size, self._left)
+
+    def _taken(self, data: bytes, least: int) -> bytes:
+        self._left -= len(data)
+        if len(data) < least:
+            raise BodyCutOff(f"the body ended {self._left} bytes before its announced end")
+        return data
+
+
+def spool(body: Any, *, limit: int, min_rate: int) -> tuple[IO[bytes], int]:
+    """Read a body to its end; return a file that begins with it, and its length.
+
+    Args:
+        body: the server's.
+        limit: bytes that it may have; 0: any number.
+        min_rate: bytes per second that the client must send, averaged over ``OVER``
+            seconds; 0: any rate.
+
+    Raises:
+        BodyTooLarge: it has more.
+        BodyCutOff: it does not end as it should.
+        BodyTooSlow: the client sends less.
+        OSError: the file cannot be written.
+    """
+    file: Any = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the answer
+    try:
+        length = 0
+        while data := _piece(body, int(min_rate * OVER)):
+            length += len(data)
+            if limit and length > limit:
+                raise BodyTooLarge("the body is larger than max-body-size")
+            file.write(data)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file, length
+
+
+def _piece(body: Any, least: int) -> bytes:
+    """Return the next piece, which has to come in time if it is to have a least size."""
+    limited: AbstractContextManager[Any] = deadline(OVER) if least else nullcontext()
+    try:
+        with limited:
+            data: bytes = body.read(least or _PIECE)
+    except (DeadlineExceeded, TimeoutError):
+        raise BodyTooSlow("the body came too slowly") from None
+    except (ParseException, OSError) as error:
+        raise BodyCutOff(f"the body is broken: {error or type(error).__name__}") from error
+    return data

@@ -1,0 +1,115 @@
+"""``Drain``: whether a worker is about to end, and who would not notice by himself.
+
+Owns the moment at which the end began, and the sockets of clients that may send a request
+but have not. Knows neither gunicorn nor requests.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import ssl
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import gevent
+from gevent.monkey import get_original
+
+from concurrency.hub.callbacks import call_safely
+from concurrency.server.worker.shutdown import shut_down
+
+__all__ = ["TO_CANCEL", "Drain"]
+
+_poll = get_original("select", "poll")
+
+#: Left of the graceful timeout to cancel what did not end by itself, in seconds: when it
+#: has passed, gunicorn's arbiter kills the worker.
+TO_CANCEL = 1.0
+
+# A client that has just connected is about to send a request. It may take this long, in
+# seconds, before its connection counts as idle.
+_FRESH = 0.5
+
+
+class Drain:
+    """The end of one worker, which begins once and is never called off.
+
+    Attributes:
+        begun: when it began, on the clock of ``time.monotonic()``; None before.
+        delay: how long new connections are still served after that, in seconds.
+        then: what is called at that moment; it must not wait.
+    """
+
+    def __init__(self) -> None:
+        self.begun: float | None = None
+        self.delay = 0.0
+        self.then: Callable[[], None] = lambda: None
+        # By socket, the longest idle first: from when on it may be closed, and which
+        # greenlet reads from it. Weak, because
+        # gunicorn's own worker does not tell when a connection ends.
+        self._idle: WeakKeyDictionary[Any, tuple[float, weakref.ref[Any]]] = WeakKeyDictionary()
+
+    def begin(self) -> None:
+        """Begin the end, if it has not begun. Safe in a signal handler."""
+        if self.begun is None:
+            self.begun = time.monotonic()
+            self.then()
+
+    def left(self, graceful_timeout: float) -> float:
+        """Return how many seconds what still runs may take until it is cancelled."""
+        begun = time.monotonic() if self.begun is None else self.begun
+        return begun + graceful_timeout - TO_CANCEL - time.monotonic()
+
+    def is_idle(self, sock: Any, *, fresh: bool = False) -> None:
+        """Take note of a client that may send a request now, to the greenlet that calls this.
+
+        Args:
+            sock: its socket.
+            fresh: whether it has never sent one.
+        """
+        since = time.monotonic() + _FRESH if fresh else 0.0
+        self._idle[sock] = since, weakref.ref(gevent.getcurrent())
+
+    def is_busy(self, sock: Any) -> None:
+        """Take note of a client that has sent something, or has left."""
+        self._idle.pop(sock, None)
+
+    def close_idle(self) -> None:
+        """Close every idle connection, unless a request is on it.
+
+        Whoever reads from it still finds what has arrived, and only then the end. So a
+        request that came in the last moment is answered.
+        """
+        now = time.monotonic()
+        for sock, (since, reader) in list(self._idle.items()):
+            if since <= now:
+                call_safely(self._close, sock, reader())  # runs in the hub at SIGTERM
+
+    def close_longest_idle(self) -> bool:
+        """Close the connection that has been idle for longest; return whether there is one."""
+        for sock, (since, reader) in list(self._idle.items()):
+            if since == 0.0 and sock.fileno() >= 0:  # a closed one makes no room
+                self._close(sock, reader())
+                return True
+        return False
+
+    def _close(self, sock: Any, reader: Any) -> None:
+        self.is_busy(sock)
+        if isinstance(sock, ssl.SSLSocket):
+            # An end in the middle of TLS would be an error to it, of which it tells the client.
+            if isinstance(reader, gevent.Greenlet) and not _is_readable(sock):
+                gone = ConnectionResetError(errno.ECONNRESET, "closed because it was idle")
+                reader.kill(gone, block=False)
+            return
+        shut_down(sock, socket.SHUT_RD)
+
+
+def _is_readable(sock: Any) -> bool:
+    """Return whether something has arrived on a socket."""
+    poll = _poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,108 @@
+"""``Body``: the body of a request while it arrives: in memory at first, then in a file."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from typing import IO, Any
+
+from concurrency.server.worker.http1.refusals import Refusal
+
+__all__ = ["Body", "Store"]
+
+
+class Store:
+    """Where the bodies of one worker are kept.
+
+    Args:
+        memory: bytes of one body that are kept in memory.
+        folder: where files are made; None for the system's.
+        most: bytes that all files may have together.
+    """
+
+    def __init__(
+        self, memory: int = 1 << 18, folder: str | None = None, most: int = 1 << 32
+    ) -> None:
+        self.memory = memory
+        self._folder = folder
+        self._most = most
+        self._used = 0
+
+    def file(self) -> IO[bytes]:
+        """Return a new file, which has no name and is gone when it is closed."""
+        return tempfile.TemporaryFile(dir=self._folder)
+
+    def take(self, size: int) -> None:
+        """Account for bytes in files.
+
+        Raises:
+            Refusal: there would be too many.
+        """
+        if self._used + size > self._most:
+            raise Refusal(503, "The server has no room for the body of this request.")
+        self._used += size
+
+    def give(self, size: int) -> None:
+        """Account for bytes that are gone."""
+        self._used -= size
+
+
+class Body:
+    """The body of one request.
+
+    Attributes:
+        length: bytes that have arrived.
+    """
+
+    __slots__ = ("_file", "_pieces", "_store", "_stored", "length")
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._pieces: list[bytes] | None = None
+        self._file: IO[bytes] | None = None
+        self._store: Store | None = None
+        self._stored = 0
+
+    def add(self, data: bytes, store: Store) -> None:
+        """Keep what has arrived.
+
+        Args:
+            data: the next bytes.
+            store: where they are kept when they are many.
+
+        Raises:
+            Refusal: they cannot be kept.
+        """
+        self.length += len(data)
+        if self._file is None:
+            if self._pieces is None:
+                self._pieces = []
+            self._pieces.append(data)
+            if self.length <= store.memory:
+                return
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+        try:
+            if self._file is None:
+                self._store = store
+                self._file = store.file()
+            store.take(len(data))
+            self._stored += len(data)
+            self._file.write(data)
+        except OSError as error:
+            raise Refusal(507, "The server cannot store the body of this request.") from error
+
+    def open(self) -> Any:
+        """Return the body to read from its beginning: ``wsgi.input``."""
+        if self._file is not None:
+            self._file.seek(0)
+            return self._file
+        return io.BytesIO(b"".join(self._pieces) if self._pieces else b"")
+
+    def close(self) -> None:
+        """Let go of what is kept in a file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+            if self._store is not None:
+                self._store.give(self._stored)

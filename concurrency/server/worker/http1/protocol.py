@@ -1,0 +1,225 @@
+"""``Protocol``: HTTP/1 as one worker speaks it: its limits, its hooks, its answers.
+
+Between a connection, which knows bytes, and the WSGI application.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import gevent
+from gunicorn.config import PostRequest, PreRequest
+from gunicorn.http.wsgi import base_environ
+from gunicorn.sock import ssl_context
+
+from concurrency.server.worker.answers import is_complete
+from concurrency.server.worker.http1 import proxy
+from concurrency.server.worker.http1.body import Store
+from concurrency.server.worker.http1.connection import Connection, is_gone
+from concurrency.server.worker.http1.connections import Connections
+from concurrency.server.worker.http1.limits import Limits
+from concurrency.server.worker.http1.refusals import Refusal
+from concurrency.server.worker.http1.request import Request
+from concurrency.server.worker.http1.response import Response
+from concurrency.server.worker.http1.rules import Rules
+from concurrency.server.worker.takeover import Handle
+from concurrency.server.worker.unsent import Unsent
+
+__all__ = ["Protocol"]
+
+logger = logging.getLogger("concurrency.server")
+
+
+class Protocol:
+    """HTTP/1 for the clients of one worker.
+
+    Args:
+        worker: gunicorn's, with its application loaded.
+        limits: how long and how slow clients may be.
+        body: bytes that a body may have; None for any number.
+    """
+
+    def __init__(
+        self,
+        worker: Any,
+        limits: Limits,
+        *,
+        body: int | None = None,
+    ) -> None:
+        cfg = worker.cfg
+        self.worker = worker
+        self.connections: Connections = worker.connections
+        self.unsent: Unsent = worker.unsent
+        self.tls: ssl.SSLContext | None = ssl_context(cfg) if cfg.is_ssl else None
+        self.limits = limits
+        self.rules = Rules.of(cfg, body=body)
+        self.store = Store()
+        self._pre_request = _chosen(cfg.pre_request, PreRequest)
+        self._post_request = _chosen(cfg.post_request, PostRequest)
+        self._logs = bool(getattr(worker.log, "access_log_enabled", True))
+        self._sendfile = cfg.sendfile is not False and not cfg.is_ssl
+        self.has_proxy = cfg.proxy_protocol != "off"
+        self._environ = base_environ(cfg) | {
+            "wsgi.multithread": True,
+            "SCRIPT_NAME": os.environ.get("SCRIPT_NAME", ""),
+        }
+        self._files: Any = self._environ["wsgi.file_wrapper"]
+
+    # Connections
+
+    def handle(self, name: Any, sock: Any, peer: Any) -> None:
+        """Serve one client until its connection ends.
+
+        Args:
+            name: the address of the listener.
+            sock: the client's socket, cooperative and without a timeout.
+            peer: the client's address.
+        """
+        connection = Connection(sock, peer, self, self._template(name, peer))
+        self.connections.add(connection)
+        try:
+            connection.serve()
+        except gevent.GreenletExit:
+            pass  # the worker ends
+        except OSError as error:
+            if not is_gone(error):
+                logger.exception("the connection of %s failed", peer)
+        finally:
+            self.connections.discard(connection)
+            connection.sock.close()
+
+    def _template(self, name: Any, peer: Any) -> dict[str, Any]:
+        """Return the environment as far as it is the same for all requests of a connection."""
+        template: dict[str, Any] = self._environ.copy()
+        if isinstance(name, tuple):
+            template["SERVER_NAME"], template["SERVER_PORT"] = name[0], str(name[1])
+        else:
+            # A unix socket has no name that a URL could have; Host is what counts.
+            template["SERVER_NAME"], template["SERVER_PORT"] = "localhost", ""
+        if isinstance(peer, tuple):
+            template["REMOTE_ADDR"], template["REMOTE_PORT"] = peer[0], str(peer[1])
+        else:
+            template["REMOTE_ADDR"] = peer if isinstance(peer, str) else ""
+        return template
+
+    def begun(
+        self, data: bytes, peer: Any, receive: Callable[[], bytes]
+    ) -> tuple[dict[str, Any], bytes]:
+        """Return what precedes the first request on a connection, and what is left of it."""
+        return proxy.read(self.worker.cfg, peer, data, receive)
+
+    def refuses_work(self) -> Refusal | None:
+        """Return why a body is not read, if the gate would not let its request in."""
+        if self.worker.gate.sheds():
+            return Refusal(503, "The server has more to do than it can. Try again in a moment.")
+        return None
+
+    def refused(self, connection: Connection, refusal: Refusal) -> None:
+        """Take note of a request that no application gets."""
+        logger.info("refused a request of %s: %s", connection.peer, refusal)
+
+    # Requests
+
+    def answer(self, connection: Connection, request: Request) -> None:
+        """Have the application answer a request."""
+        environ = request.environ
+        environ["wsgi.input"] = request.body.open()
+        environ["gunicorn.socket"] = handle = Handle(connection.sock)
+        response = Response(request, connection.send)
+        environ["wsgi.early_hints"] = response.early_hints
+        self._count(response)
+        started = datetime.now() if self._logs else None
+        try:
+            if self._pre_request is not None:
+                self._pre_request(self.worker, request)
+            chunks = self.worker.wsgi(environ, response.start_response)
+            try:
+                if handle.is_taken:
+                    raise StopIteration  # what the view returned is HTTP, and this is no more
+                self._send(chunks, connection, response)
+            finally:
+                close = getattr(chunks, "close", None)
+                if close is not None:
+                    close()
+        except StopIteration:
+            response.force_close()  # how an application says that it has left HTTP
+        except OSError as error:
+            response.force_close()
+            if not is_gone(error):
+                self._failed(connection, request, response)
+        except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, the client gets an answer
+            self._failed(connection, request, response)
+        finally:
+            if started is not None:
+                self.worker.log.access(response, request, environ, datetime.now() - started)
+            if self._post_request is not None:
+                self._post_request(self.worker, request, environ, response)
+        if response.should_close() or not self.limits.idle:
+            request.force_close()
+
+    def _count(self, response: Response) -> None:
+        worker = self.worker
+        worker.nr += 1
+        if worker.nr >= worker.max_requests and worker.alive:
+            worker.log.info("Autorestarting worker after current request.")
+            worker.end_soon()
+        if not worker.alive or not self.limits.idle:
+            response.force_close()
+
+    def _send(self, chunks: Any, connection: Connection, response: Response) -> None:
+        if (
+            isinstance(chunks, self._files)
+            and self._sendfile
+            and _send_file(chunks, connection, response)
+        ):
+            return
+        # A stream is never held back.
+        if is_complete(response.request.environ, chunks):
+            response.whole(b"".join(chunks))
+        else:
+            for chunk in chunks:
+                response.write(chunk)
+        response.finish()
+
+    def _failed(self, connection: Connection, request: Request, response: Response) -> None:
+        """Report an error of the application, and answer for it if nothing was sent."""
+        # The parser lets neither through what is not printable.
+        self.worker.log.exception("Error handling request %s %s", request.method, request.uri)
+        response.force_close()
+        if response.headers_sent:
+            return  # what was sent cannot be taken back; the client sees that it is cut off
+        response.status, response.headers_sent = "500 Internal Server Error", True
+        refusal = Refusal(500, "The server could not answer this request.")
+        try:
+            connection.send(refusal.response())
+        except OSError as error:
+            if not is_gone(error):
+                raise
+
+
+def _chosen(hook: Callable[..., Any], setting: Any) -> Callable[..., Any] | None:
+    """Return a hook if somebody has set it; gunicorn's own does nothing of use."""
+    return None if hook is setting.default else hook
+
+
+def _send_file(chunks: Any, connection: Connection, response: Response) -> bool:
+    """Have the kernel send a file; return False if it cannot."""
+    file = chunks.filelike
+    try:
+        descriptor = file.fileno()
+        offset = os.lseek(descriptor, 0, os.SEEK_CUR)
+        left = os.fstat(descriptor).st_size - offset
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        return False
+    size = left if response.response_length is None else min(left, response.response_length)
+    response.begin_file(size)
+    connection.send_file(descriptor, offset, size)
+    response.sent += size
+    response.finish()
+    return True

@@ -1,0 +1,61 @@
+"""The PROXY protocol: a load balancer says in front of the first request for whom it speaks.
+
+gunicorn reads it; this gives it the bytes, and the rest to the parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.http import errors
+from gunicorn.http.message import Request
+
+from concurrency.server.worker.http1.refusals import Refusal
+
+__all__ = ["read"]
+
+
+class _Unreader:
+    """What gunicorn reads from."""
+
+    def __init__(self, receive: Callable[[], bytes]) -> None:
+        self.read = receive
+
+
+def read(
+    cfg: Any, peer: Any, first: bytes, receive: Callable[[], bytes]
+) -> tuple[dict[str, Any], bytes]:
+    """Return what the PROXY protocol says, for the environment, and the bytes behind it.
+
+    Args:
+        cfg: gunicorn's configuration; ``proxy_protocol`` says which version is read.
+        peer: address of the other end, which has to be one of ``proxy_allow_ips``.
+        first: what has arrived of the connection.
+        receive: returns more.
+
+    Raises:
+        Refusal: it is malformed, or comes from somebody who must not send it.
+    """
+    request = Request.__new__(Request)
+    request.cfg, request.peer_addr, request.proxy_protocol_info = cfg, peer, None
+    try:
+        rest = request._handle_proxy_protocol(
+            _Unreader(receive), bytearray(first), cfg.proxy_protocol
+        )
+    except errors.ForbiddenProxyRequest:
+        raise Refusal(403, "This peer must not send the PROXY protocol.") from None
+    except (errors.ParseException, errors.NoMoreData):
+        raise Refusal(400, "The header of the PROXY protocol is malformed.") from None
+    info = request.proxy_protocol_info
+    if not info:
+        return {}, bytes(rest)
+    found = {"PROXY_PROTOCOL": info["proxy_protocol"]}
+    if info["client_addr"] is not None:
+        found |= {
+            "REMOTE_ADDR": info["client_addr"],
+            "REMOTE_PORT": str(info["client_port"]),
+            "PROXY_ADDR": info["proxy_addr"],
+            "PROXY_PORT": str(info["proxy_port"]),
+        }
+    return found, bytes(rest)
