@@ -42,12 +42,13 @@ def text(record: Record) -> str:
 def _where(record: Record) -> str:
     versions, machine = record.surroundings["versions"], record.surroundings["machine"]
     names = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+    clients = max((sample.client_cores or 0.0 for sample in record.samples), default=0.0)
     commit = (record.surroundings["commit"] or "unknown")[:12]
+    rounds = "1 round" if record.rounds == 1 else f"medians of {record.rounds} rounds"
     return (
-        f"`{record.command}`, {record.measured}, commit {commit}: {record.rounds} rounds of "
-        f"{record.seconds:g} s, of which the medians stand here. {machine['processor']}, "
-        f"{machine['cores']} cores: the server on one, clients and database on the other"
-        f"{'' if machine['cores'] == 2 else 's'}. Load average {machine['load_before']:.1f} before "
+        f"`{record.command}`, {record.measured}, commit {commit}: {rounds} of "
+        f"{record.seconds:g} s. {machine['processor']}, {machine['cores']} cores. The clients used "
+        f"at most {clients:.0%} of a core. Load average {machine['load_before']:.1f} before "
         f"and {record.load_after:.1f} after. {machine['system']}; {names}."
     )
 

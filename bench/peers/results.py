@@ -206,4 +206,4 @@ def _idle(samples: Sequence[Sample]) -> Limit | None:
         return None
     value = statistics.median(values)
     what = "an idle keep-alive client: memory"
-    return Limit(what, f"{value:.1f} kB", "at most 15 kB", value <= 15)
+    return Limit(what, f"{value:.2f} kB", "at most 15 kB", value <= 15)
