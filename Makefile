@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install db run demo test lint bench soak freeze
+.PHONY: install db run demo test thorough lint bench soak freeze
 
 install: $(INSTALLED)
 
@@ -30,6 +30,10 @@ test: install
 	$(PYTHON) -m tests $(ARGS)
 	@$(PYTHON) -m coverage combine --quiet
 	@$(PYTHON) -m coverage report $(if $(ARGS),--fail-under=0)
+
+# What would take CI too long: more cases of what `make test` samples.
+thorough: install
+	$(PYTHON) -m pytest -m thorough $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -83,11 +83,7 @@ class MariaDB:
         method = "--auth-root-authentication-method=normal"
         command = ["mariadb-install-db", "--no-defaults", *self._as, data, temporary, method]
         try:
-            done = subprocess.run(  # noqa: S603 - fixed arguments
-                [*command, *_INSTALL], capture_output=True, text=True, check=False
-            )
-            if done.returncode != 0:
-                raise RuntimeError(f"MariaDB cannot be set up: {done.stdout}{done.stderr}")
+            _install([*command, *_INSTALL])
             self.start()
             self._create()
         except BaseException:
@@ -121,7 +117,12 @@ class MariaDB:
         ]
         with log.open("ab") as out:
             command = ["mariadbd", "--no-defaults", *self._as, *options]
-            self._process = subprocess.Popen(command, stdout=out, stderr=out)  # noqa: S603 - fixed
+            self._process = subprocess.Popen(  # noqa: S603 - fixed arguments
+                command,
+                stdout=out,
+                stderr=out,
+                process_group=0,  # Ctrl-C comes to us alone
+            )
         end = time.monotonic() + _LIMIT
         while True:
             try:
@@ -167,3 +168,22 @@ class MariaDB:
             for name in self.databases:
                 cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
                 cursor.execute(f"GRANT ALL ON {name}.* TO '{self.user}'@'%'")
+
+
+def _install(command: list[str]) -> None:
+    """Run the script that makes the data; when that is broken off, also end what it has started."""
+    process = subprocess.Popen(  # noqa: S603 - fixed arguments
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    )
+    try:
+        printed, _ = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()  # until none of them writes to the folder
+        raise
+    if process.returncode != 0:
+        raise RuntimeError(f"MariaDB cannot be set up: {printed}")

@@ -30,4 +30,4 @@ tools=$(grep -E '^(aiohttp|channels|channels-redis|coverage|httpx|pixeltable-pgs
     -r requirements_to_freeze.txt $tools
 "$clean/venv/bin/python" -c 'import django, sys; print("Python", sys.version.split()[0], "with Django", django.__version__)'
 "$clean/venv/bin/python" -m pytest -q -p no:cacheprovider \
-    tests/concurrency/test_loops.py tests/concurrency/aio --ignore tests/concurrency/aio/test_asgiref.py
+    tests/concurrency/aio --ignore tests/concurrency/aio/test_asgiref.py

@@ -31,17 +31,23 @@ RIGHT = {
 }
 
 
-@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.mariadb
 @pytest.mark.timeout(300)
-def test_a_minute_of_soak():
-    """60,000 random numbers for each driver with kills, deadlines and restarts: all are right."""
+@pytest.mark.parametrize(
+    ("seconds", "restart_every", "numbers"),
+    [
+        pytest.param(15, 5, 3_000, id="short"),
+        pytest.param(60, 12, 60_000, id="minute", marks=pytest.mark.thorough),
+    ],
+)
+def test_a_soak_finds_nothing(seconds: int, restart_every: int, numbers: int) -> None:
+    """Each driver answers right through kills, deadlines and restarts of its server."""
     # At full speed: what the traffic runs through is covered by other tests.
     environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
-        [sys.executable, "-m", "bench.soak", "--seconds", "60", "--restart-every", "12"]
-        + ["--numbers", "60000"],
+        [sys.executable, "-m", "bench.soak", "--seconds", str(seconds)]
+        + ["--restart-every", str(restart_every), "--numbers", str(numbers)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
