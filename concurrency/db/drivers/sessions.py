@@ -37,6 +37,9 @@ _PARAMETER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+# Which one is set depends on the arguments of the statement.
+_UNNAMED = re.compile(r"\bset_config\s*\((?!\s*'[^']*'\s*,)", re.IGNORECASE)
+
 # SET TRANSACTION is about the next transaction, whoever begins it. CALL binds its
 # arguments to user variables.
 _MYSQL = re.compile(
@@ -68,6 +71,12 @@ def changes_postgresql(sql: str) -> bool:
 def makes_parameter(sql: str) -> bool:
     """Return whether a statement that changes a session of PostgreSQL may make a parameter."""
     return _PARAMETER.search(sql) is not None
+
+
+@lru_cache(maxsize=2048)
+def names_parameter(sql: str) -> bool:
+    """Return whether a statement of PostgreSQL sets the same parameters whenever it runs."""
+    return _UNNAMED.search(sql) is None
 
 
 @lru_cache(maxsize=2048)

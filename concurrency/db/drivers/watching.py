@@ -24,6 +24,8 @@ class WatchedSession:
     tainted = False
     #: Whether it was changed in a way that no reset undoes.
     is_beyond_reset = False
+    #: What changes the session from now on, by its text (None: unknown); None: nobody asks.
+    recorded: set[str | None] | None = None
     #: Whether what the driver executes now has been looked at.
     is_watched = False
     #: Refuses handles of earlier leases; None for a connection without a pool.
@@ -39,7 +41,7 @@ class WatchedSession:
     def watch(self, sql: Any) -> None:
         """Look at a statement that is about to run."""
         self.admit()
-        if self.is_beyond_reset:
+        if self.is_beyond_reset and self.recorded is None:
             return
         text = sql if isinstance(sql, str) else self.text_of(sql)
         if text is None or self.changes_session(text):
@@ -50,8 +52,10 @@ class WatchedSession:
         return sql.decode(errors="replace") if isinstance(sql, (bytes, bytearray)) else None
 
     def note_change(self, text: str | None) -> None:
-        """Take note of a statement that changes the session."""
+        """Take note of a statement that changes the session; None: one whose text is unknown."""
         self.tainted = True
+        if self.recorded is not None:
+            self.recorded.add(text)
 
 
 class Changes:

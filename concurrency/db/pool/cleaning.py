@@ -74,7 +74,7 @@ def make_clean(driver: Driver, connection: PooledConnection) -> bool:
             _close_cursors(driver, connection)
             if connection.tainted:
                 driver.reset(connection.raw)
-                connection.configured = connection.tainted = False
+                connection.was_reset()
     except Exception as error:  # noqa: BLE001 - the connection is closed instead
         logger.info("closing a connection that could not be cleaned: %r", error)
         return False

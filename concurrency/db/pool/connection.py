@@ -40,6 +40,9 @@ class PooledConnection:
         expires: when it has lived long enough, on the monotonic clock.
         idle_since: when it was last given back, on the monotonic clock.
         configured: whether the session has been set up for use by Django.
+        set_up: what a backend of somebody else, or receivers of ``connection_created``, have
+            changed in the session for the last holder.
+        is_set_up_beyond_reset: whether no reset undoes all of that.
         references: how many there are to ``raw`` while a wrapper has it and user code
             does not; see ``handles``.
         cursors: those that the holder has opened on the server.
@@ -55,8 +58,10 @@ class PooledConnection:
         "generation",
         "guard",
         "idle_since",
+        "is_set_up_beyond_reset",
         "raw",
         "references",
+        "set_up",
     )
 
     def __init__(self, raw: Any, attributes: Any, *, generation: int, lifetime: float) -> None:
@@ -68,6 +73,8 @@ class PooledConnection:
         self.expires = now + lifetime * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
         self.idle_since = now
         self.configured = False
+        self.set_up: frozenset[str | None] = frozenset()
+        self.is_set_up_beyond_reset = False
         self.references = 0
         self.guard = Guard()
         with contextlib.suppress(AttributeError):  # a class of the user's, without attributes
@@ -85,6 +92,16 @@ class PooledConnection:
     @tainted.setter
     def tainted(self, value: bool) -> None:
         self.raw.tainted = value
+
+    def must_be_reset(self) -> None:
+        """Have whatever set-up has changed in the session undone before it is used again."""
+        self.raw.tainted = True
+        self.raw.is_beyond_reset |= self.is_set_up_beyond_reset
+
+    def was_reset(self) -> None:
+        """Take note that the session is as it was when the connection was opened."""
+        self.tainted = self.configured = False
+        self.set_up = frozenset()
 
     def was_given_back(self) -> None:
         """Take note of the end of a lease, and of handles that have outlived it."""

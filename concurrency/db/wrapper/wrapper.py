@@ -10,23 +10,19 @@ from __future__ import annotations
 
 import _thread
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.backends.signals import connection_created
 from gevent import Greenlet, getcurrent
 
 from concurrency import context
-from concurrency.db.drivers import handles
-from concurrency.db.pool.connection import Lease, PooledConnection
-from concurrency.db.pool.pool import Pool
+from concurrency.db.pool.connection import Lease
 from concurrency.db.wrapper import fan_out_in_atomic
 from concurrency.db.wrapper.cursors import WatchedStatements
 from concurrency.db.wrapper.lending import Lending, native_thread
 from concurrency.db.wrapper.observers import ObservedStatements
-from concurrency.db.wrapper.overriding import SET_UP, overrides
+from concurrency.db.wrapper.sessions import SessionSetUp
 from concurrency.db.wrapper.template import HasPool
 from concurrency.db.wrapper.transactions import InterruptedTransactions
 
@@ -36,7 +32,12 @@ before_connect: Callable[[Any], None] | None = None
 
 
 class PooledDatabaseWrapper(
-    HasPool, Lending, InterruptedTransactions, WatchedStatements, ObservedStatements
+    HasPool,
+    SessionSetUp,
+    Lending,
+    InterruptedTransactions,
+    WatchedStatements,
+    ObservedStatements,
 ):
     """Mixin for a ``DatabaseWrapper``: connections come from a pool and return to it.
 
@@ -58,12 +59,8 @@ class PooledDatabaseWrapper(
         self._linked_to: weakref.ref[Any] | None = None
         self._native = 0
         self._kept = 0
-        self._setting_up = False
         # Whether the connection has gone and close(), which may be overridden, was not called.
         self._has_left = False
-        kind: Any = type(self)
-        self._sets_up_itself = overrides(kind, *SET_UP)
-        self._checks_itself = overrides(kind, "is_usable")
         self.hand_on()
 
     # Connecting
@@ -109,58 +106,15 @@ class PooledDatabaseWrapper(
             if self._checks_itself and self._is_refused(pooled):
                 self.obtain()
                 return
-            if is_known and pooled.configured and not self._kept and self.is_session_ready():
+            if is_known and self._is_set_up(pooled):
                 self.autocommit = self.settings_dict["AUTOCOMMIT"]
-            else:
-                self._set_up(pool, pooled)
-            if connection_created.receivers:
-                self._tell_receivers(pooled)
+            elif not self._set_up(pool.template, pooled, always=pool.options.reset == "always"):
+                self.obtain()
         except BaseException:
             # Half set up it must not be used, neither by this greenlet nor by another.
             self._release()
             self._leased_from = None
             raise
-
-    def _is_refused(self, pooled: PooledConnection) -> bool:
-        """Return whether a backend's own ``is_usable()`` refuses a connection that was in use."""
-        was_used = pooled.configured and self.settings_dict["CONN_HEALTH_CHECKS"]
-        return was_used and not self.is_usable()
-
-    def _set_up(self, pool: Pool, pooled: PooledConnection) -> None:
-        """Prepare wrapper and session for use by Django, as far as they are not."""
-        if self._kept or pool.options.reset == "always":
-            pooled.tainted = True
-        self.adopt(pool.template)
-        autocommit = self.settings_dict["AUTOCOMMIT"]
-        with self._as_set_up(pooled):
-            if self.session_autocommit() == autocommit and not self._sets_up_itself:
-                self.autocommit = autocommit
-            else:
-                self.set_autocommit(autocommit)
-            if pooled.configured and not self._sets_up_itself:
-                self.refresh_session()
-                return
-            self.init_connection_state()
-        pooled.configured = True
-        pooled.attributes = self.driver.attributes(pooled.raw)
-        pooled.references = pooled.references or handles.count(pooled.raw)
-
-    def _tell_receivers(self, pooled: PooledConnection) -> None:
-        """Send ``connection_created``: for each lease, as what receivers set may differ."""
-        with self._as_set_up(pooled):
-            if connection_created.send(sender=self.__class__, connection=self):
-                pooled.attributes = self.driver.attributes(pooled.raw)
-
-    @contextmanager
-    def _as_set_up(self, pooled: PooledConnection) -> Iterator[None]:
-        """Take what the block does for set-up, which is done again for each lease."""
-        raw, self._setting_up = pooled.raw, True
-        before = raw.tainted, raw.is_beyond_reset
-        try:
-            yield
-        finally:
-            raw.tainted, raw.is_beyond_reset = before
-            self._setting_up = False
 
     def _forget_transaction(self) -> None:
         self.in_atomic_block = False
@@ -168,24 +122,6 @@ class PooledDatabaseWrapper(
         self.atomic_blocks = []
         self.needs_rollback = False
         self.closed_in_transaction = False
-
-    def adopt(self, template: Any) -> None:
-        """Take over what Django's ``get_new_connection`` sets on the wrapper."""
-
-    def session_autocommit(self) -> bool | None:
-        """Return whether the leased session is in autocommit, None if it is not known."""
-        return None
-
-    def refresh_session(self) -> None:
-        """Bring a session that was set up before in line with settings, if they changed."""
-
-    def is_session_ready(self) -> bool:
-        """Return whether a session that was set up before is in line with settings."""
-        return bool(self.session_autocommit() == self.settings_dict["AUTOCOMMIT"])
-
-    def is_usable(self) -> bool:
-        """Return whether the leased connection answers; without a lease there is none."""
-        return self.connection is not None and bool(super().is_usable())
 
     # Giving back
 

@@ -143,7 +143,7 @@ def green_connection(base: type[extensions.connection]) -> type[extensions.conne
 def wait(connection: Any) -> None:
     """Wait for a connection; the callback of ``psycopg2.extensions``."""
     if isinstance(connection, Connection) and not connection.is_watched:
-        connection.tainted = True  # by a cursor, or a method, that is none of ours
+        connection.note_change(None)  # by a cursor, or a method, that is none of ours
     while True:
         state = connection.poll()
         if state == extensions.POLL_OK:

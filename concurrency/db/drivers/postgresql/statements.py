@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from concurrency.db.drivers.sessions import changes_postgresql, makes_parameter
+from concurrency.db.drivers.sessions import changes_postgresql, makes_parameter, names_parameter
 from concurrency.db.drivers.watching import WatchedSession
 
 
@@ -14,8 +14,8 @@ class WatchedPostgreSQL(WatchedSession):
     changes_session = staticmethod(changes_postgresql)
 
     def note_change(self, text: str | None) -> None:
-        """Take note of a statement that changes the session."""
-        self.tainted = True
+        """Take note of a statement that changes the session; None: one whose text is unknown."""
+        super().note_change(text if text is None or names_parameter(text) else None)
         if text is not None and makes_parameter(text):
             self.is_beyond_reset = True
 

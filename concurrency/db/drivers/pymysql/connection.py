@@ -105,7 +105,7 @@ class Connection(WatchedSession, Answers):
 
     def select_db(self, db: Any) -> None:
         """Use another database, until the session is reset."""
-        self.tainted = True
+        self.note_change(None)
         super().select_db(db)
 
     # State, without waiting

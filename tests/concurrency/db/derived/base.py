@@ -14,6 +14,8 @@ class Derived(base.DatabaseWrapper):
 
     #: Who the current work is for; set up in each session.
     tenant = "nobody"
+    #: What else is set up, if anything.
+    also: str | None = None
     #: Whether the connection of now has been told.
     is_told = False
     #: What ``is_usable`` answers; None asks the server.
@@ -24,6 +26,8 @@ class Derived(base.DatabaseWrapper):
         super().init_connection_state()
         with self.cursor() as cursor:
             cursor.execute("SELECT set_config('application_name', %s, false)", [self.tenant])
+            if self.also is not None:
+                cursor.execute(self.also)
 
     def tell(self) -> None:
         """Tell the session a secret, unless it knows."""

@@ -63,7 +63,7 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
     def _start_query(self) -> Any:
         # By whatever cursor: also by one that psycopg's classes were asked for directly.
         if not self.is_watched:
-            self.tainted = True
+            self.note_change(None)
         return super()._start_query()
 
     @property

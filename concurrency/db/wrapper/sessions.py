@@ -1,0 +1,154 @@
+"""Setting up the session of a leased connection as Django and its backends want it.
+
+Django's own set-up is the same for each lease, so it is done once for a connection. That
+of a backend that overrides it, and of the receivers of ``connection_created``, may differ
+from lease to lease, and is done for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from concurrency.db.drivers import handles
+from concurrency.db.drivers.driver import Driver
+from concurrency.db.pool import cleaning
+from concurrency.db.pool.connection import PooledConnection
+from concurrency.db.wrapper.overriding import SET_UP, overrides
+
+#: What the set-up of one lease has changed, as ``WatchedSession.recorded`` has it.
+Changed = set[str | None]
+
+
+class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
+    """Part of a pooled wrapper: brings a leased session into the state that Django expects."""
+
+    driver: Driver
+    settings_dict: dict[str, Any]
+    _kept: int
+    _setting_up = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        kind: Any = type(self)
+        self._sets_up_itself = overrides(kind, *SET_UP)
+        self._checks_itself = overrides(kind, "is_usable")
+
+    def _is_refused(self, pooled: PooledConnection) -> bool:
+        """Return whether a backend's own ``is_usable()`` refuses a connection that was in use."""
+        was_used = pooled.configured and self.settings_dict["CONN_HEALTH_CHECKS"]
+        return was_used and not self.is_usable()
+
+    def _is_set_up(self, pooled: PooledConnection) -> bool:
+        """Return whether nothing is to be done for this lease; for a pool that is known."""
+        if self._kept or not pooled.configured or pooled.set_up or connection_created.receivers:
+            return False
+        return self.is_session_ready()
+
+    def _set_up(self, template: Any, pooled: PooledConnection, *, always: bool) -> bool:
+        """Prepare wrapper and session for use by Django, as far as they are not.
+
+        Args:
+            template: of the pool.
+            pooled: the leased connection.
+            always: whether the next holder's session has to be reset whatever happens.
+
+        Returns:
+            False if the connection cannot be used: an earlier set-up has left something
+            that this one does not set, and that nothing undoes.
+        """
+        if self._kept or always:
+            pooled.tainted = True
+        self.adopt(template)
+        changed = self._do_set_up(pooled)
+        if not pooled.set_up <= changed or None in pooled.set_up:
+            was_tainted = pooled.tainted
+            pooled.must_be_reset()
+            if not cleaning.make_clean(self.driver, pooled):
+                return False
+            changed = self._do_set_up(pooled)
+            pooled.tainted = was_tainted
+        pooled.set_up = frozenset(changed)
+        return True
+
+    def _do_set_up(self, pooled: PooledConnection) -> Changed:
+        """Set the session up, and return what that has changed beyond Django's own set-up."""
+        changed: Changed = set()
+        if self._sets_up_itself or not pooled.configured or not self.is_session_ready():
+            by_django = self._configure(pooled)
+            if self._sets_up_itself:
+                # Which depends on the session, and is made anew if it has to be.
+                changed = by_django - {self.ops.set_time_zone_sql()}
+        else:
+            self.autocommit = self.settings_dict["AUTOCOMMIT"]
+        if connection_created.receivers:
+            changed |= self._tell_receivers(pooled)
+        return changed
+
+    def _configure(self, pooled: PooledConnection) -> Changed:
+        autocommit = self.settings_dict["AUTOCOMMIT"]
+        with self._as_set_up(pooled) as changed:
+            if self.session_autocommit() == autocommit and not self._sets_up_itself:
+                self.autocommit = autocommit
+            else:
+                self.set_autocommit(autocommit)
+            if pooled.configured and not self._sets_up_itself:
+                self.refresh_session()
+                return changed
+            self.init_connection_state()
+        pooled.configured = True
+        pooled.attributes = self.driver.attributes(pooled.raw)
+        pooled.references = pooled.references or handles.count(pooled.raw)
+        return changed
+
+    def _tell_receivers(self, pooled: PooledConnection) -> Changed:
+        """Send ``connection_created``: for each lease, as what receivers set may differ."""
+        with self._as_set_up(pooled) as changed:
+            if connection_created.send(sender=self.__class__, connection=self):
+                pooled.attributes = self.driver.attributes(pooled.raw)
+        return changed
+
+    @contextmanager
+    def _as_set_up(self, pooled: PooledConnection) -> Iterator[Changed]:
+        """Take what the block does for set-up, which is done again for each lease."""
+        changed: Changed = set()
+        raw, self._setting_up = pooled.raw, True
+        before = raw.tainted, raw.is_beyond_reset
+        raw.is_beyond_reset, raw.recorded = False, changed
+        try:
+            yield changed
+        except BaseException:
+            # Half of it may be done, and the next set-up may be another one.
+            raw.is_beyond_reset |= before[1]
+            pooled.must_be_reset()
+            raise
+        else:
+            pooled.is_set_up_beyond_reset |= raw.is_beyond_reset
+            raw.tainted, raw.is_beyond_reset = before
+        finally:
+            raw.recorded = None
+            self._setting_up = False
+
+    # What backends differ in
+
+    def adopt(self, template: Any) -> None:
+        """Take over what Django's ``get_new_connection`` sets on the wrapper."""
+
+    def session_autocommit(self) -> bool | None:
+        """Return whether the leased session is in autocommit, None if it is not known."""
+        return None
+
+    def refresh_session(self) -> None:
+        """Bring a session that was set up before in line with settings, if they changed."""
+
+    def is_session_ready(self) -> bool:
+        """Return whether a session that was set up before is in line with settings."""
+        return bool(self.session_autocommit() == self.settings_dict["AUTOCOMMIT"])
+
+    def is_usable(self) -> bool:
+        """Return whether the leased connection answers; without a lease there is none."""
+        return self.connection is not None and bool(super().is_usable())
