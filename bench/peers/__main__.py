@@ -9,8 +9,9 @@ are printed at the end.
 from __future__ import annotations
 
 import argparse
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,10 +38,12 @@ _CONNECTIONS = 500
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write; 1 when a limit is missed."""
-    options = _parser().parse_args(arguments)
-    if options.read is not None:
-        record = Record.from_json(options.read.read_text(encoding="utf-8"))
-    else:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.docs and (options.only, options.work) != (list(PEERS), list(WORKS)):
+        parser.error("--docs needs all peers and works: the page compares them")
+    record = options.read
+    if record is None:
         record = measure(options.only, options.work, options.seconds, options.rounds)
     report(record)
     if options.json is not None:
@@ -149,21 +152,31 @@ def _progress(sample: Sample, rounds: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
     add = parser.add_argument
-    add("--only", type=_some_of(PEERS), default=list(PEERS), metavar="PEER,...", help=_list(PEERS))
-    add("--work", type=_some_of(WORKS), default=list(WORKS), metavar="NAME,...", help=_list(WORKS))
-    add("--seconds", type=float, default=5.0, help="how long each is measured (5)")
-    add("--rounds", type=int, default=3, help="how often each is measured (3)")
-    add("--json", type=Path, metavar="FILE", help="write all figures there")
+    add(
+        "--only",
+        type=_some_of(PEERS),
+        default=list(PEERS),
+        metavar="PEER,...",
+        help=", ".join(PEERS),
+    )
+    add(
+        "--work",
+        type=_some_of(WORKS),
+        default=list(WORKS),
+        metavar="NAME,...",
+        help=", ".join(WORKS),
+    )
+    add("--seconds", type=_positive(float), default=5.0, help="how long each is measured (5)")
+    add("--rounds", type=_positive(int), default=3, help="how often each is measured (3)")
+    add("--json", type=_writable, metavar="FILE", help="write all figures there")
     add("--docs", action="store_true", help=f"write {page.PAGE.name} and {page.PICTURE.name}")
-    add("--read", type=Path, metavar="FILE", help="measure nothing, take what --json has written")
+    add(
+        "--read", type=_record, metavar="FILE", help="measure nothing, take what --json has written"
+    )
     return parser
 
 
-def _list(names: Sequence[str] | dict[str, object]) -> str:
-    return ", ".join(names)
-
-
-def _some_of(known: dict[str, object]) -> type:
+def _some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
     """Return a reader of names that are separated by commas."""
 
     def read(text: str) -> list[str]:
@@ -174,7 +187,38 @@ def _some_of(known: dict[str, object]) -> type:
             )
         return [name for name in known if name in given]
 
-    return read  # type: ignore[return-value]
+    return read
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Return a reader of numbers above zero."""
+
+    def read(text: str) -> float:
+        number = kind(text)
+        if not 0 < number < math.inf:
+            raise argparse.ArgumentTypeError(f"{text} is not above zero")
+        return number
+
+    read.__name__ = "number"  # argparse names it where it raises ValueError
+    return read
+
+
+def _writable(text: str) -> Path:
+    """Return the path of a file that can be written, which is known before an hour is spent."""
+    path = Path(text)
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return path
+
+
+def _record(text: str) -> Record:
+    """Return what a file of `--json` holds."""
+    try:
+        return Record.from_json(Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
 def _say(line: str) -> None:

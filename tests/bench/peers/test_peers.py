@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from bench.command import Need
+from bench.peers.__main__ import main
 from bench.peers.catalogue import PEERS
 from bench.peers.running import Cores, on, process, wait_for
 from bench.peers.works import WORKS
@@ -87,13 +88,23 @@ def test_a_peer_that_is_not_installed_is_named(postgres_url: str, tmp_path: Path
     [
         (("--only", "ours,apache"), "unknown: apache; known are ours, "),
         (("--work", "everything"), "unknown: everything; known are nothing, "),
+        (("--seconds", "0"), "0 is not above zero"),
+        (("--seconds", "nan"), "nan is not above zero"),
+        (("--rounds", "many"), "invalid number value: 'many'"),
+        (("--json", "/no/such/folder/found.json"), "No such file or directory"),
+        (("--read", "/no/such/found.json"), "No such file or directory"),
+        (("--read", "README.md"), "README.md: "),
+        (("--docs", "--only", "ours"), "--docs needs all peers and works"),
     ],
 )
-def test_unknown_names_are_refused(option: tuple[str, str], complaint: str) -> None:
-    """Before anything is started, with those that are known."""
-    done = run("-m", "bench.peers", *option)
-    assert done.returncode == 2
-    assert complaint in done.stderr
+def test_wrong_options_are_refused(
+    option: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is started, with what would be right."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(option))
+    assert ended.value.code == 2
+    assert complaint in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_is_missing_has_its_command() -> None:

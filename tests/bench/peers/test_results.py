@@ -79,6 +79,7 @@ def test_the_best_granian_counts(rate: float, is_kept: bool) -> None:
     rivals = [Sample(peer=name, work="nothing", round=2, rate=100.0) for name in GRANIAN]
     rivals.append(Sample(peer=GRANIAN[1], work="nothing", round=2, rate=rate))
     assert kept(GOOD + rivals, "granian") is is_kept
+    assert "at least 0.5 (aim: 0.65)" in {limit.limit for limit in limits(GOOD + rivals)}
 
 
 @pytest.mark.parametrize(
