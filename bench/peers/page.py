@@ -25,6 +25,7 @@ def text(record: Record) -> str:
     found = figures(record.samples)
     parts = [
         _where(record),
+        *tables.remarks(record),
         "![Responses per second of each peer, by work](images/peers.svg)",
         tables.overview(found, tables.markdown),
         "The limits that this package sets itself:",
@@ -35,7 +36,6 @@ def text(record: Record) -> str:
             f"### {_capital(WORKS[work].title)}",
             tables.of_work(found, work, tables.markdown),
         ]
-    parts += tables.remarks(record)
     return "\n\n".join(parts)
 
 

@@ -118,9 +118,11 @@ def remarks(record: Record) -> list[str]:
     if not record.database_pinned:
         notes.append("the database of DATABASE_URL ran on any core, also on the server's")
     machine = record.surroundings["machine"]
-    if machine["load_before"] > machine["cores"] / 2:
+    if machine["load_before"] > machine["cores"] / 2 or record.load_after > 2 * machine["cores"]:
         notes.append(
-            f"the machine had other work: its load average was {machine['load_before']:.1f}"
+            f"the machine had other work, so the rates and times are not those that it can have: "
+            f"its load average was {machine['load_before']:.1f} before and "
+            f"{record.load_after:.1f} after"
         )
     return [f"Note: {note}." for note in notes]
 

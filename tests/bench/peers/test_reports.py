@@ -101,12 +101,14 @@ def test_what_spoils_a_figure_is_said(change: dict[str, object], remark: str) ->
     assert remark in found
 
 
-def test_a_busy_machine_is_said() -> None:
-    """Figures of a machine that had other work say so."""
-    machine = {**RECORD.surroundings["machine"], "load_before": 7.0}
-    busy = replace(RECORD, surroundings={**RECORD.surroundings, "machine": machine})
+@pytest.mark.parametrize(("before", "after"), [(7.0, 1.5), (0.2, 30.0)])
+def test_a_busy_machine_is_said(before: float, after: float) -> None:
+    """Figures of a machine that had other work say so; its own load is one for each core."""
+    machine = {**RECORD.surroundings["machine"], "load_before": before}
+    surroundings = {**RECORD.surroundings, "machine": machine}
+    busy = replace(RECORD, surroundings=surroundings, load_after=after)
     remark = tables.remarks(busy)[-1]
-    assert "load average was 7.0" in remark
+    assert f"load average was {before} before and {after} after" in remark
 
 
 def test_json_is_read_as_it_was_written() -> None:
