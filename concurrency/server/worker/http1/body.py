@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from concurrency.server.worker.http1.refusals import Refusal
 
-__all__ = ["Body", "Store"]
+__all__ = ["Body", "ExpectedBody", "Store"]
 
 
 class Store:
@@ -106,3 +107,37 @@ class Body:
             file.close()
             if self._store is not None:
                 self._store.give(self._stored)
+
+
+class ExpectedBody:
+    """A body that the client sends when it is asked to: at the first read.
+
+    Args:
+        ask: has the client send it, and returns what it is read from.
+    """
+
+    __slots__ = ("_ask", "_file")
+
+    def __init__(self, ask: Callable[[], IO[bytes]]) -> None:
+        self._ask = ask
+        self._file: IO[bytes] | None = None
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            self._file = self._ask()
+        return self._file
+
+    def read(self, size: int = -1) -> bytes:
+        """Return so many bytes, or all that are left."""
+        return self._opened().read(size)
+
+    def readline(self, size: int = -1) -> bytes:
+        """Return a line, or the part of one that fits the size."""
+        return self._opened().readline(size)
+
+    def readlines(self, hint: int = -1) -> list[bytes]:
+        """Return the lines that are left."""
+        return self._opened().readlines(hint)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._opened())

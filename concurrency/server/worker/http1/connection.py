@@ -6,6 +6,7 @@ client has to do something; who ends a client that does not is ``Connections``.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
@@ -21,7 +22,8 @@ import gevent
 from gevent.monkey import get_original
 from gevent.socket import wait_write
 
-from concurrency.server.worker.http1.body import Store
+from concurrency.server.worker.bodies import BodyCutOff
+from concurrency.server.worker.http1.body import ExpectedBody, Store
 from concurrency.server.worker.http1.limits import Limits
 from concurrency.server.worker.http1.parser import Parser
 from concurrency.server.worker.http1.refusals import Refusal
@@ -154,6 +156,8 @@ class Connection:
                 if not self._complete(request):
                     return
                 host.answer(self, request)
+                if not request.is_complete:
+                    self._linger()
             finally:
                 request.body.close()
             if request.should_close():
@@ -218,11 +222,14 @@ class Connection:
         """Wait for the body of a request; return whether it is one to be answered."""
         if request.refusal is None and not request.is_complete:
             if request.expects_continue:
-                if (refusal := self._host.refuses_work()) is not None:
-                    request.refusal = refusal
-                else:
+                request.refusal = self._host.refuses_work()
+            if request.waits_to_be_asked:
+                # Unless it is asked for, where the next request begins is not known.
+                request.must_close = True
+            elif request.refusal is None:
+                if request.expects_continue:
                     self.send(_CONTINUE)
-            self._await_body(request)
+                self._await_body(request)
         if request.refusal is not None:
             self._refuse(request.refusal)
             return False
@@ -231,6 +238,26 @@ class Connection:
             del request.environ["HTTP_TRANSFER_ENCODING"]
             request.environ["CONTENT_LENGTH"] = str(request.body.length)
         return True
+
+    def body(self, request: Request) -> Any:
+        """Return what the application reads the body from: ``wsgi.input``."""
+        if request.waits_to_be_asked:
+            return ExpectedBody(partial(self._ask_for_body, request))
+        return request.body.open()
+
+    def _ask_for_body(self, request: Request) -> Any:
+        """Have a client send the body that it has announced with "Expect: 100-continue".
+
+        Raises:
+            BodyCutOff: it does not, or not all of it.
+        """
+        self.send(_CONTINUE)
+        if not request.is_complete:
+            self._await_body(request)
+            if request.refusal is not None:
+                raise BodyCutOff(str(request.refusal))
+            request.must_close = False
+        return request.body.open()
 
     def _await_body(self, request: Request) -> None:
         """Receive until the body is complete, or refused."""
@@ -291,17 +318,22 @@ class Connection:
     def _refuse(self, refusal: Refusal) -> None:
         """Answer a request that the application does not get, and let the client read it."""
         self._host.refused(self, refusal)
-        try:
+        with contextlib.suppress(OSError):  # it has left
             self.send(refusal.response())
-            # To close with bytes unread is to reset the connection, and a client that is
-            # still sending would not see the answer.
-            self.until = time.monotonic() + _LINGER
+            self._linger()
+
+    def _linger(self) -> None:
+        """Read what is still sent, for a while.
+
+        To close with bytes unread is to reset the connection, and a client that is still
+        sending would not see the answer.
+        """
+        self.until = time.monotonic() + _LINGER
+        with contextlib.suppress(OSError):
             if not isinstance(self.sock, ssl.SSLSocket):
                 self.sock.shutdown(socket.SHUT_WR)
             while self._receive():
                 pass
-        except OSError:
-            pass  # it has left
 
     # From outside; these never wait
 

@@ -129,7 +129,7 @@ class Protocol:
     def answer(self, connection: Connection, request: Request) -> None:
         """Have the application answer a request."""
         environ = request.environ
-        environ["wsgi.input"] = request.body.open()
+        environ["wsgi.input"] = connection.body(request)
         environ["gunicorn.socket"] = handle = Handle(connection.sock)
         response = Response(request, connection.send)
         environ["wsgi.early_hints"] = response.early_hints
@@ -181,10 +181,10 @@ class Protocol:
             return
         # A stream is never held back.
         if is_complete(response.request.environ, chunks):
-            response.whole(b"".join(chunks))
-        else:
-            for chunk in chunks:
-                response.write(chunk)
+            response.whole(b"".join(chunks), sized=isinstance(chunks, list | tuple))
+            return
+        for chunk in chunks:
+            response.write(chunk)
         response.finish()
 
     def _failed(self, connection: Connection, request: Request, response: Response) -> None:

@@ -84,6 +84,11 @@ class Request:
             (name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in self.fields
         ]
 
+    @property
+    def waits_to_be_asked(self) -> bool:
+        """Whether the body is sent when the application wants it: it is announced by its length."""
+        return self.expects_continue and not self.chunked
+
     def force_close(self) -> None:
         """End the connection after the response."""
         self.must_close = True

@@ -210,12 +210,23 @@ class Response:
         else:
             self._with_head(data)
 
-    def whole(self, data: bytes) -> None:
-        """Send the whole body, which is all there is."""
+    def whole(self, data: bytes, *, sized: bool) -> None:
+        """Send the whole body, which is all there is, and the end.
+
+        Args:
+            data: the body.
+            sized: whether its length may be said, which the application has not done.
+        """
         if not isinstance(data, bytes):
             raise TypeError(f"a body consists of bytes, not of {data!r}")
-        self._know_length(len(data))
-        self.write(data)
+        if sized or not self.chunked:
+            self._know_length(len(data))
+            self.write(data)
+            self.finish()
+        else:
+            self.sent += len(data)
+            first = b"%X\r\n%b\r\n" % (len(data), data) if data else b""
+            self._with_head(first + b"0\r\n\r\n")
 
     def _know_length(self, size: int) -> None:
         """Frame a body by its length, which the application has not said."""

@@ -25,7 +25,8 @@ if not settings.configured:
 def echo(request: HttpRequest) -> HttpResponse:
     """Answer with method, path and body."""
     path = request.META["RAW_URI"].partition("?")[0]
-    return HttpResponse(f"<{request.method} {path} ".encode() + request.body + b">")
+    body = f"<{request.method} {path} ".encode() + request.body + b">"
+    return HttpResponse(body, headers={"Content-Length": str(len(body))})
 
 
 urlpatterns = [re_path("", echo)]
