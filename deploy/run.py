@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from types import FrameType
 
 from deploy import envfile, services
@@ -76,7 +77,7 @@ def _prepare(ending: Ending, stack: contextlib.ExitStack) -> None:
     if envfile.create():
         _say("Made .env from .env.template, with a SECRET_KEY of its own.")
     _refuse_taken_ports()
-    if not envfile.value_of("DATABASE_URL") and _environment() not in WITHOUT_LOCAL_DATABASE:
+    if not envfile.value_of("DATABASE_URL") and _has_local_database():
         server = CheckoutPostgres()
         with _telling("Starting PostgreSQL; the first time its data are made"):
             started = server.start()
@@ -163,6 +164,16 @@ def _refuse_taken_ports() -> None:
 
 def _environment() -> str:
     return envfile.value_of("ENVIRONMENT")
+
+
+def _has_local_database() -> bool:
+    """Return whether the settings take the local one; if there are none, the migration says so."""
+    name = _environment()
+    try:
+        found = find_spec(name)
+    except (ImportError, ValueError):  # no package of that name, or no name at all
+        return False
+    return found is not None and name not in WITHOUT_LOCAL_DATABASE
 
 
 def _address() -> tuple[str, int]:

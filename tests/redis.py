@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 
-from tests.servers import until
+from tests.helpers import until
 
 __all__ = ["Redis"]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ import psycopg
 
 from bench.database import named
 from bench.server import Answer, ServerError, WebServer
+from tests.helpers import until
 
 __all__ = [
     "Answer",
@@ -28,16 +28,6 @@ __all__ = [
     "trap",
     "until",
 ]
-
-LIMIT = 30.0  # seconds until what a test waits for has to be so, on a machine that is busy
-
-
-def until(condition: Callable[[], bool], what: str, limit: float = LIMIT) -> None:
-    """Return when ``condition`` is true; fail after ``limit`` seconds, naming ``what``."""
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, f"after {limit} s still not so: {what}"
-        time.sleep(0.02)
 
 
 def serve(environment: Mapping[str, str], *arguments: str) -> WebServer:

@@ -7,8 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import requests
 
 from deploy.cluster import free_port
+from tests.helpers import until
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 15.0  # seconds until what a test waits for has to be so
@@ -87,7 +87,7 @@ def serving(
         start_new_session=True,
     ) as process:
         try:
-            wait(lambda: answers(base) or process.poll() is not None, "it answers")
+            until(lambda: answers(base) or process.poll() is not None, "it answers")
             assert process.poll() is None, process.communicate()[0]
             yield base
         finally:
@@ -107,14 +107,6 @@ def answers(base: str) -> bool:
         return requests.get(base, timeout=5).ok
     except requests.ConnectionError:
         return False
-
-
-def wait(condition: Callable[[], bool], what: str) -> None:
-    """Return when the condition holds, or fail."""
-    until = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < until, f"not so within {LIMIT} s: {what}"
-        time.sleep(0.02)
 
 
 def assert_serves(base: str) -> None:

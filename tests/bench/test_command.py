@@ -12,7 +12,7 @@ import pytest
 
 from bench import command, screenshot, suite
 from deploy.cluster import free_port
-from tests.servers import until
+from tests.helpers import until
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from deploy import processes
-from tests.servers import until
+from tests.helpers import until
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 30.0  # seconds until nothing is left

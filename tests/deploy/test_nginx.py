@@ -14,7 +14,7 @@ import pytest
 
 from deploy.cluster import free_port
 from tests.concurrency.server.served import Served, ask
-from tests.servers import until
+from tests.helpers import until
 
 ROOT = Path(__file__).resolve().parents[2]
 

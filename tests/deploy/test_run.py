@@ -12,8 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ import requests
 
 from deploy.cluster import free_port, is_free
 from tests.fleet import new_database
+from tests.helpers import until
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("concurrency", "deploy", "example_site", "settings")
@@ -48,13 +48,15 @@ class Run:
 
     def until(self, what: str) -> str:
         """Return what it said when `what` is in it."""
-        wait(lambda: what in self.text or self.process.poll() is not None, f"it says {what!r}")
+        until(
+            lambda: what in self.text or self.process.poll() is not None, f"it says {what!r}", LIMIT
+        )
         assert what in self.text, self.text
         return self.text
 
     def ended(self) -> int:
         """Return its exit code when it has ended."""
-        wait(lambda: self.process.poll() is not None, "it ends")
+        until(lambda: self.process.poll() is not None, "it ends", LIMIT)
         return self.process.returncode
 
     @property
@@ -121,14 +123,6 @@ class Checkout:
         """Whether neither the site nor its database runs."""
         ports_are_free = all(is_free(self.port + offset) for offset in PORTS.values())
         return ports_are_free and self.localdb("status") == "stopped"
-
-
-def wait(condition: Callable[[], bool], what: str) -> None:
-    """Return when the condition holds, or fail."""
-    until = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < until, f"not so within {LIMIT} s: {what}"
-        time.sleep(0.02)
 
 
 def make_run() -> list[str]:
@@ -272,3 +266,14 @@ def test_a_database_port_that_is_none_is_said_plainly(checkout: Checkout) -> Non
     with checkout.run(LOCAL_DB_PORT="soon") as run:
         assert run.ended() == 1
     assert run.text.splitlines()[-1].startswith("LOCAL_DB_PORT is 'soon', not a port.")
+
+
+@pytest.mark.parametrize("name", ["production", "settings.nope", "settings.production"])
+def test_an_environment_that_cannot_be_starts_no_database(checkout: Checkout, name: str) -> None:
+    """Settings that do not exist, or want a DATABASE_URL, are refused before PostgreSQL starts."""
+    with checkout.run(ENVIRONMENT=name) as run:
+        assert run.ended() == 1
+    assert "settings.production" in run.text if name == "production" else "is" in run.text
+    assert "PostgreSQL" not in run.text
+    assert "Traceback" not in run.text
+    assert checkout.localdb("url") == ""

@@ -21,7 +21,7 @@ from bench.server import WebServer
 from concurrency import map_each
 from tests.example_site.conftest import GREETINGS_POOL, PATIENT, POOL_SIZE, USERS_POOL
 from tests.fleet import Fleet, manage
-from tests.servers import until
+from tests.helpers import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

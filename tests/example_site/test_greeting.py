@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from concurrency import map_each
 from tests.example_site.puppet import Puppet, puppet
 from tests.fleet import Fleet
-from tests.servers import Answer, WebServer, serve, until
+from tests.helpers import until
+from tests.servers import Answer, WebServer, serve
 
 SITE = Path(__file__).resolve().parents[2] / "example_site"
 LOCALE = SITE / "locale"

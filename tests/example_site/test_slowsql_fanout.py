@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.helpers import until
 from tests.mariadb import MariaDB
-from tests.servers import Answer, Sessions, WebServer, impostor, named, serve, trap, until
+from tests.servers import Answer, Sessions, WebServer, impostor, named, serve, trap
 
 PAGES = ("/ten-slow-requests/", "/ten-slow-queries/")
 SQUARES = "".join(f"{x * x}\n" for x in range(1, 11))

@@ -14,7 +14,7 @@ from django.test import override_settings
 
 from example_site.tokens import HEADER, BadToken, ServiceAuth, caller
 from tests.fleet import Fleet
-from tests.servers import until
+from tests.helpers import until
 
 OLD, NEW, STRANGE = "old" * 11, "new" * 11, "strange" * 5
 SENTENCE = "This service answers other services alone, by a valid token in X-Service-Token."

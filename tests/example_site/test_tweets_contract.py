@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.example_site.tweeting import PASSWORD, USER, Tweeting
-from tests.servers import until
+from tests.helpers import until
 
 # The first test waits for three commands and a server.
 pytestmark = pytest.mark.timeout(120)

@@ -13,7 +13,8 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from tests.example_site.browsing import PAPER, SIZES, visit
-from tests.servers import Sessions, WebServer, named, serve, until
+from tests.helpers import until
+from tests.servers import Sessions, WebServer, named, serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
 from asgiref.local import Local
 from django.db import connection, connections
@@ -17,6 +16,7 @@ from concurrency.db.pool import registry
 from concurrency.db.pool.statistics import PoolStatistics
 from concurrency.testing.proxy import TCPProxy
 from tests.concurrency.db.targets import MariaDBTarget, Observer, PostgreSQL, SQLite, Target
+from tests.helpers import until
 
 
 def query(sql: str = "SELECT 1", *params: object) -> Any:
@@ -29,13 +29,6 @@ def query(sql: str = "SELECT 1", *params: object) -> Any:
 def statistics() -> PoolStatistics:
     """Return the numbers of the pool under test."""
     return pool_statistics()["default"]
-
-
-def until(condition: Callable[[], bool], what: str = "", limit: float = 15.0) -> None:
-    """Let other greenlets run until a condition holds; fail after some seconds."""
-    with gevent.Timeout(limit, TimeoutError(f"still not so: {what or condition}")):
-        while not condition():
-            gevent.sleep(0.002)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

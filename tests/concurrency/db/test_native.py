@@ -11,6 +11,7 @@ from gevent.monkey import get_original
 
 from concurrency import offload
 from concurrency.db.drivers.sqlite.native import NativeThread
+from tests.helpers import until
 
 native_sleep = get_original("time", "sleep")
 
@@ -43,12 +44,6 @@ class Work:
 
     def call_ended(self, stopped: bool) -> None:
         self.ended.append(stopped)
-
-
-def until(condition) -> None:
-    with gevent.Timeout(5):
-        while not condition():
-            gevent.sleep(0.001)
 
 
 def test_values_and_errors_come_back(thread):

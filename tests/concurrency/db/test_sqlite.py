@@ -40,6 +40,7 @@ from concurrency.db.pool import registry
 from concurrency.db.pool.statistics import PoolStatistics
 from concurrency.errors import DeadlineExceeded
 from concurrency.testing import kill_at_every_switch
+from tests.helpers import until
 
 ALIAS = "lite"
 ENGINE = "concurrency.db.backends.sqlite3"
@@ -68,13 +69,6 @@ def close() -> None:
 
 def statistics() -> PoolStatistics:
     return pool_statistics()[ALIAS]
-
-
-def until(condition: Callable[[], bool], what: str = "") -> None:
-    """Let other greenlets run until a condition holds; fail after five seconds."""
-    with gevent.Timeout(5, TimeoutError(f"still not so: {what or condition}")):
-        while not condition():
-            gevent.sleep(0.002)
 
 
 def turns() -> Turns:

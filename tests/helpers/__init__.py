@@ -1,0 +1,7 @@
+"""What tests of all folders use, and which needs no fixture."""
+
+from __future__ import annotations
+
+from tests.helpers.waiting import LIMIT, until
+
+__all__ = ["LIMIT", "until"]
