@@ -18,8 +18,8 @@ from django.db import connections
 from django.test import override_settings
 
 from concurrency import checks
-from concurrency.db.pool import foreign_options
 from concurrency.db.pool.options import PoolOptions
+from concurrency.db.pool.replacements import replacement_in_pool
 from concurrency.middleware import ConcurrencyMiddleware
 from concurrency.patching import lateness
 from concurrency.server import checks as serving
@@ -344,9 +344,7 @@ def test_every_option_of_psycopg_pool_is_known():
     """A release that adds one is noticed here."""
     theirs = set(inspect.signature(psycopg_pool.ConnectionPool).parameters)
     ours = {field.name for field in fields(PoolOptions)} - {"lend_while_waiting"}
-    assert {
-        name for name in theirs - ours if not foreign_options.replacement_in_pool(name)
-    } == set()
+    assert {name for name in theirs - ours if not replacement_in_pool(name)} == set()
 
 
 def test_a_pool_that_is_off_is_called_unbounded(database):

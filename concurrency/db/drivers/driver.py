@@ -1,8 +1,13 @@
-"""What a pool has to know about a database driver."""
+"""What a pool has to know about a database driver, and the end of a connection."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 from typing import Any, Protocol
+
+import gevent
 
 #: Seconds that the server gets to stop a statement and to confirm an end.
 KILL_BUDGET = 2.0
@@ -57,3 +62,25 @@ class Driver(Protocol):
 
         Where there is no socket to see the end by, waits for it.
         """
+
+
+def close(driver: Driver, raw: Any) -> None:
+    """Close a connection and wait until the server has ended its side of it.
+
+    A server's session outlives the socket by a moment, or by the whole length of
+    a statement. Its slot must not be used again before, so the end is read from a
+    copy of the socket: the server closes its side as the last thing it does.
+    """
+    if driver.is_closed(raw):
+        return
+    descriptor = driver.fileno(raw)
+    if descriptor is None:
+        gevent.with_timeout(KILL_BUDGET, driver.close, raw, timeout_value=None)
+        return
+    with contextlib.closing(socket.socket(fileno=os.dup(descriptor))) as copy:
+        driver.close(raw)
+        copy.settimeout(KILL_BUDGET)
+        # An error ends the session as surely as its orderly end does.
+        with contextlib.suppress(OSError):
+            while copy.recv(4096):
+                pass

@@ -1,67 +1,14 @@
-"""Opening connections for a pool: within a limit of time, and not too often.
-
-It owns when a server that refused is asked again. It knows nothing of who waits.
-"""
+"""When a server that refuses connections is asked again."""
 
 from __future__ import annotations
 
 import random
 import time
-from typing import Any, Protocol
-
-import gevent
-from django.db.utils import OperationalError
-
-from concurrency.db.drivers.driver import Driver
-from concurrency.db.pool.connection import PooledConnection
-
-# For servers that accept a connection and never answer; seconds.
-CONNECT_LIMIT = 10.0
 
 # Seconds between two attempts: at first, and at most. Small, because it is also how
 # long a server that is back may go unnoticed.
 _BASE = 0.1
 _CAP = 1.0
-
-
-class Template(Protocol):
-    """Opens the connections of a pool, which are all alike."""
-
-    def open_raw(self) -> Any:
-        """Return a new connection of the driver."""
-
-    def fingerprint(self) -> tuple[Any, ...]:
-        """Return what the connections have in common."""
-
-
-def open_connection(
-    template: Template, driver: Driver, generation: int, lifetime: float
-) -> PooledConnection:
-    """Return a new connection.
-
-    Args:
-        template: opens it.
-        driver: knows what belongs to it.
-        generation: of the pool at this moment.
-        lifetime: seconds for which it may be used.
-
-    Raises:
-        OperationalError: the server has not answered in time.
-        Exception: what the driver raised.
-    """
-    late = OperationalError(f"no connection to the server within {CONNECT_LIMIT:g} s")
-    with gevent.Timeout(CONNECT_LIMIT, late):
-        raw = template.open_raw()
-    attributes = driver.attributes(raw)
-    return PooledConnection(raw, attributes, generation=generation, lifetime=lifetime)
-
-
-def is_of_server(driver: Driver, error: BaseException) -> bool:
-    """Return whether an attempt failed at the server or on the way there.
-
-    Settings that cannot be right fail here, and cost the server nothing.
-    """
-    return isinstance(error, (driver.error, OperationalError, OSError))
 
 
 class BackOff:

@@ -1,15 +1,12 @@
-"""Making a used connection fit for the next holder, or ending it for certain.
+"""Making a used connection fit for the next holder.
 
-All of this runs in greenlets of the pool and is limited in time.
+All of this is limited in time.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import select as patched_select
-import socket
 from typing import Any
 
 import gevent
@@ -87,25 +84,3 @@ def _close_cursors(driver: Driver, connection: PooledConnection) -> None:
         cursor = connection.cursors.pop()
         if not cursor.closed:
             driver.close_cursor(cursor)
-
-
-def close(driver: Driver, raw: Any) -> None:
-    """Close a connection and wait until the server has ended its side of it.
-
-    A server's session outlives the socket by a moment, or by the whole length of
-    a statement. Its slot must not be used again before, so the end is read from a
-    copy of the socket: the server closes its side as the last thing it does.
-    """
-    if driver.is_closed(raw):
-        return
-    descriptor = driver.fileno(raw)
-    if descriptor is None:
-        gevent.with_timeout(KILL_BUDGET, driver.close, raw, timeout_value=None)
-        return
-    with contextlib.closing(socket.socket(fileno=os.dup(descriptor))) as copy:
-        driver.close(raw)
-        copy.settimeout(KILL_BUDGET)
-        # An error ends the session as surely as its orderly end does.
-        with contextlib.suppress(OSError):
-            while copy.recv(4096):
-                pass

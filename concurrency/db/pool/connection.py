@@ -1,33 +1,30 @@
-"""A physical connection as a pool sees it, and the lease of its holder."""
+"""A physical connection as a pool sees it, and how it is opened."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import time
-import weakref
 from typing import Any, Protocol
 
-from concurrency.context import activity
-from concurrency.db.drivers.handles import Cursors, Guard, count
-from concurrency.db.errors import Holder
-from concurrency.tasks.names import name_of
+import gevent
+from django.db.utils import OperationalError
+
+from concurrency.db.drivers.driver import Driver
+from concurrency.db.drivers.handles import Guard, count
+
+# For servers that accept a connection and never answer; seconds.
+CONNECT_LIMIT = 10.0
 
 
-class Holding(Protocol):
-    """What holds a lease on behalf of a greenlet."""
+class Template(Protocol):
+    """Opens the connections of a pool, which are all alike."""
 
-    def forsake(self) -> None:
-        """Forget the lease without giving it back: it belongs to the parent process."""
+    def open_raw(self) -> Any:
+        """Return a new connection of the driver."""
 
-    def is_shared(self) -> bool:
-        """Return whether others use the connection, so that its owner may end first."""
-
-    def bound_by(self) -> str | None:
-        """Return why the lease must not be taken from an idle greenlet, None if it may."""
-
-    def reclaim(self) -> bool:
-        """Give the lease back for a greenlet that is idle, if nothing depends on it."""
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return what the connections have in common."""
 
 
 class PooledConnection:
@@ -114,76 +111,31 @@ class PooledConnection:
         return any(not cursor.closed for cursor in self.cursors)
 
 
-class Lease:
-    """The right of one greenlet to one connection of a pool.
+def open_connection(
+    template: Template, driver: Driver, generation: int, lifetime: float
+) -> PooledConnection:
+    """Return a new connection.
 
-    While ``connection`` is None the lease waits in the pool's queue.
+    Args:
+        template: opens it.
+        driver: knows what belongs to it.
+        generation: of the pool at this moment.
+        lifetime: seconds for which it may be used.
+
+    Raises:
+        OperationalError: the server has not answered in time.
+        Exception: what the driver raised.
     """
+    late = OperationalError(f"no connection to the server within {CONNECT_LIMIT:g} s")
+    with gevent.Timeout(CONNECT_LIMIT, late):
+        raw = template.open_raw()
+    attributes = driver.attributes(raw)
+    return PooledConnection(raw, attributes, generation=generation, lifetime=lifetime)
 
-    __slots__ = (
-        "_activity",
-        "_owner",
-        "_place",
-        "connection",
-        "cursors",
-        "holder",
-        "idle_since",
-        "is_shared",
-        "since",
-        "sql",
-        "was_reported",
-    )
 
-    def __init__(
-        self, holder: weakref.ref[Holding], owner: weakref.ref[Any], place: str | None = None
-    ) -> None:
-        # Weak: a lease must not keep alive what it belongs to.
-        self.holder = holder
-        self._owner = owner
-        self._activity = activity.get()
-        self._place = place
-        self.connection: PooledConnection | None = None
-        #: When it was granted, on the monotonic clock.
-        self.since = 0.0
-        #: When it was first seen idle since its last statement; 0.0 if it was not.
-        self.idle_since = 0.0
-        #: Whether others use the connection in turns with its owner.
-        self.is_shared = False
-        #: The cursors of Django that were made on it.
-        self.cursors = Cursors()
-        #: The last statement, without its parameters.
-        self.sql: str | None = None
-        #: Whether it has been logged that this lease is old.
-        self.was_reported = False
+def is_of_server(driver: Driver, error: BaseException) -> bool:
+    """Return whether an attempt failed at the server or on the way there.
 
-    def owner(self) -> Any:
-        """Return the greenlet that the lease belongs to, or None when it is gone."""
-        return self._owner()
-
-    def is_open(self) -> bool:
-        """Return whether other greenlets may execute on the connection, too."""
-        holder = self.holder()
-        return self.is_shared or (holder is not None and holder.is_shared())
-
-    def is_orphan(self) -> bool:
-        """Return whether nobody is left who could give the connection back."""
-        owner, holder = self._owner(), self.holder()
-        if holder is None:
-            return True
-        return (owner is None or owner.dead) and not holder.is_shared()
-
-    def describe(self) -> Holder:
-        """Return who holds the lease, for people to read."""
-        now, holder = time.monotonic(), self.holder()
-        return Holder(
-            greenlet=name_of(self._owner()),
-            seconds=now - self.since,
-            idle=now - self.idle_since if self.idle_since else 0.0,
-            kept=holder.bound_by() if self.idle_since and holder is not None else None,
-            activity=self._activity,
-            sql=self.sql,
-            place=self._place,
-        )
-
-    def __repr__(self) -> str:
-        return f"<Lease of {self.describe()}>"
+    Settings that cannot be right fail here, and cost the server nothing.
+    """
+    return isinstance(error, (driver.error, OperationalError, OSError))

@@ -16,9 +16,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from concurrency.db.pool.options import is_ours
-
-_CHECKED = "Remove it: the pool looks at each connection before it lends it."
-_RETRIED = "Remove it: the pool connects again while somebody waits, for up to 'timeout' seconds."
+from concurrency.db.pool.replacements import CHECKED
 
 #: In OPTIONS, of django-db-geventpool.
 _GEVENTPOOL = {
@@ -32,31 +30,11 @@ _CONNECTION_POOL = {
     "MAX_OVERFLOW": "Add it to OPTIONS['pool']['max_size'].",
     "TIMEOUT": "Write OPTIONS['pool'] = {{'timeout': {value!r}}}.",
     "RECYCLE": "Write OPTIONS['pool'] = {{'max_lifetime': {value!r}}}.",
-    "PRE_PING": _CHECKED,
+    "PRE_PING": CHECKED,
     **_GEVENTPOOL,
 }
 
-#: In OPTIONS["pool"], of Django's own pool, which hands them to psycopg_pool.
-_PSYCOPG_POOL = {
-    "check": _CHECKED,
-    "close_returns": "Remove it: close() gives the connection back.",
-    "configure": "Use the signal connection_created, or override init_connection_state().",
-    "connection_class": "Remove it: greenlets need the class of this package.",
-    "conninfo": "Remove it: the database's own settings say where it is.",
-    "kwargs": "Write its items into OPTIONS.",
-    "name": "Remove it: a pool is called by the alias of its database.",
-    "num_workers": "Remove it: connections are opened at the same time, as many as are waited for.",
-    "open": "Remove it: the pool opens with the first query.",
-    "reconnect_failed": _RETRIED,
-    "reconnect_timeout": _RETRIED,
-}
-
 _REMEDY = "Remove it, or correct its name; options of the pool stand in OPTIONS['pool']."
-
-
-def replacement_in_pool(name: str) -> str | None:
-    """Return what takes the place of an option of Django's own pool, None if it is none."""
-    return _PSYCOPG_POOL.get(name)
 
 
 def foreign_options(connection: Any) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from concurrency.db.pool.replacements import replacement_in_pool
+
 _PREFIX = "pool_"
 _RESETS = ("auto", "always")
 _TRUTH = {"1": True, "true": True, "yes": True, "on": True}
@@ -114,9 +116,7 @@ def problems(options: Mapping[str, Any]) -> list[str]:
 
 
 def _instead(name: str, known: Iterable[str]) -> str:
-    from concurrency.db.pool import foreign_options
-
-    remedy = foreign_options.replacement_in_pool(name)
+    remedy = replacement_in_pool(name)
     if remedy is not None:
         return f"psycopg_pool has it. {remedy.removesuffix('.')}"
     return f"the options are {', '.join(known)}"

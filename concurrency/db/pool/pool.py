@@ -14,11 +14,16 @@ from typing import Any, TypeVar
 
 from concurrency.conf import conf
 from concurrency.db.drivers import home
-from concurrency.db.drivers.driver import Driver
+from concurrency.db.drivers.driver import Driver, close
 from concurrency.db.errors import PoolStarvation, PoolTimeout
 from concurrency.db.pool import cleaning
-from concurrency.db.pool.back_off import Template, is_of_server, open_connection
-from concurrency.db.pool.connection import Holding, Lease, PooledConnection
+from concurrency.db.pool.connection import (
+    PooledConnection,
+    Template,
+    is_of_server,
+    open_connection,
+)
+from concurrency.db.pool.lease import Holding, Lease
 from concurrency.db.pool.options import PoolOptions
 from concurrency.db.pool.reaper import INTERVAL, Reaper
 from concurrency.db.pool.slots import WARM, Slots
@@ -212,7 +217,7 @@ class Pool:
     def _close(self, connection: PooledConnection) -> None:
         connection.guard.keep()
         try:
-            cleaning.close(self._driver, connection.raw)
+            close(self._driver, connection.raw)
         finally:
             self._slots.ended()
             self._open_what_is_wanted()

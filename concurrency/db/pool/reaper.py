@@ -15,7 +15,8 @@ from typing import Any
 
 from concurrency.conf import conf
 from concurrency.db.drivers import home
-from concurrency.db.pool.connection import Lease, PooledConnection
+from concurrency.db.pool.connection import PooledConnection
+from concurrency.db.pool.lease import Lease
 from concurrency.db.pool.slots import Slots
 from concurrency.hub.callbacks import outside_hub
 

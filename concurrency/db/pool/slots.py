@@ -16,7 +16,8 @@ from typing import Any
 from gevent.monkey import get_original
 
 from concurrency.db.pool.back_off import BackOff
-from concurrency.db.pool.connection import Lease, PooledConnection
+from concurrency.db.pool.connection import PooledConnection
+from concurrency.db.pool.lease import Lease
 from concurrency.db.pool.options import PoolOptions
 from concurrency.db.pool.statistics import PoolStatistics
 from concurrency.db.pool.waiters import Queue, QueueFull, Waiter

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from concurrency import context
-from concurrency.db.pool.connection import Lease
+from concurrency.db.pool.lease import Lease
 from concurrency.tasks.names import name_of
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from gevent.event import Event
 from gevent.exceptions import BlockingSwitchOutError
 
-from concurrency.db.pool.connection import Lease
+from concurrency.db.pool.lease import Lease
 from concurrency.patching import signals
 
 

@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from concurrency.context import at_statement, run_hooks
-from concurrency.db.pool.connection import Lease
+from concurrency.db.pool.lease import Lease
 
 
 class _Watched(CursorWrapper):  # type: ignore[misc]

@@ -15,7 +15,8 @@ from gevent.monkey import get_original
 
 from concurrency.db.drivers import handles
 from concurrency.db.drivers.driver import Driver
-from concurrency.db.pool.connection import Lease, PooledConnection
+from concurrency.db.pool.connection import PooledConnection
+from concurrency.db.pool.lease import Lease
 
 native_thread = get_original("_thread", "get_ident")
 

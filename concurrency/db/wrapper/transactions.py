@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from concurrency.db.pool.connection import Lease
+from concurrency.db.pool.lease import Lease
 
 
 class InterruptedTransactions(BaseDatabaseWrapper):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS
 from gevent import Greenlet, getcurrent
 
 from concurrency import context
-from concurrency.db.pool.connection import Lease
+from concurrency.db.pool.lease import Lease
 from concurrency.db.wrapper import fan_out_in_atomic
 from concurrency.db.wrapper.cursors import WatchedStatements
 from concurrency.db.wrapper.lending import Lending, native_thread

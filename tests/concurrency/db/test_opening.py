@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
-from concurrency.db.pool.back_off import BackOff, is_of_server
+from concurrency.db.pool.back_off import BackOff
+from concurrency.db.pool.connection import is_of_server
 
 
 class Driver:

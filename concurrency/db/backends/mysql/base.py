@@ -7,10 +7,9 @@ from typing import Any
 from django.db.backends.mysql import base
 from django.utils.functional import cached_property
 
-from concurrency.db.drivers.driver import PATIENCE
+from concurrency.db.drivers.driver import PATIENCE, close
 from concurrency.db.drivers.pymysql import Connection, PyMySQL
 from concurrency.db.drivers.pymysql.control import Control
-from concurrency.db.pool import cleaning
 from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
 
 _driver = PyMySQL()
@@ -43,7 +42,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         return Connection(**{**params, "autocommit": True, "read_timeout": PATIENCE})
 
     def _close_control(self, control: Connection) -> None:
-        cleaning.close(self.driver, control)
+        close(self.driver, control)
 
     def adopt(self, template: Any) -> None:
         """Know the isolation level of the connections, which Django asks the wrapper."""
