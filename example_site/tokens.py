@@ -16,6 +16,7 @@ from typing import Any
 import jwt
 import requests
 from django.conf import settings
+from jwt.types import Options
 from requests.auth import AuthBase
 
 __all__ = ["HEADER", "BadToken", "ServiceAuth", "caller"]
@@ -26,7 +27,7 @@ ALGORITHM = "HS256"
 # Seconds that a token is good for, and that the clocks of two machines may differ.
 LIFETIME, LEEWAY = 30, 10
 # The audience is one service: a token for a list of them would open each.
-STRICT = {"require": ["iss", "aud", "iat", "exp"], "strict_aud": True}
+STRICT: Options = {"require": ["iss", "aud", "iat", "exp"], "strict_aud": True}
 
 BadToken = jwt.InvalidTokenError
 

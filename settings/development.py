@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from settings import databases, environment
 from settings.base import *  # noqa: F403 - all of them, to change some
 from settings.base import (
     DEFAULT_DATABASE,
@@ -9,8 +10,6 @@ from settings.base import (
     MIDDLEWARE,
     PUBLIC_URLS,
     SERVICE_URLS,
-    databases,
-    environment,
 )
 
 environment.require("SECRET_KEY")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from settings import environment
 from settings.base import *  # noqa: F403 - all of them, to change some
 from settings.base import (
     ALLOWED_HOSTS,
@@ -19,7 +20,6 @@ from settings.base import (
     LOGICAL_DATABASES,
     SECRET_KEY,
     SERVICE_TOKEN_KEYS,
-    environment,
 )
 
 LEAST_KEY_LENGTH = 50  # what Django's own check asks for

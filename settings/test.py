@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from settings import environment
 from settings.base import *  # noqa: F403 - all of them, to change some
-from settings.base import INSTALLED_APPS, environment
+from settings.base import INSTALLED_APPS
 
 environment.require("DATABASE_URL")
 
@@ -25,6 +26,6 @@ INSTALLED_APPS = [
     "example_site.apps.translate",
     "example_site.apps.tweets",
 ]
-DATABASE_ROUTERS: list[str] = []
+DATABASE_ROUTERS = []
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, guards nothing here

@@ -63,7 +63,8 @@ def _leading_away(model: Any) -> Iterator[CheckMessage]:
         if not isinstance(field, Field) or not field.remote_field:
             continue
         other = field.related_model
-        there = database_of(other._meta.app_label) if isinstance(other, type) else here
+        is_model = isinstance(other, type)
+        there = database_of(other._meta.app_label) if is_model else here
         if there != here:
             yield Error(
                 f"{field.name!r} leads from the database {here!r} to {other._meta.label} in the "

@@ -68,7 +68,7 @@ def _session() -> Session:
     return session
 
 
-def _gist(response: object) -> str:
+def _gist(response: requests.Response) -> str:
     """Return the first line of an answer, short enough for a message."""
     lines = response.text[:500].strip().splitlines()
     return lines[0][:200] if lines else "(empty)"

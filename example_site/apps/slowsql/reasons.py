@@ -6,6 +6,8 @@ the kind of the error, and the server's own words only where they are about a st
 
 from __future__ import annotations
 
+from typing import Any
+
 from concurrency.errors import PoolTimeout
 
 __all__ = ["reason"]
@@ -24,7 +26,7 @@ def _detail(error: BaseException) -> str:
     if isinstance(error, PoolTimeout):
         return f"no connection became free within {error.seconds:.2f} s; {IN_THE_LOG}"
     raised = error.__cause__  # the driver's, around which Django puts its own
-    diagnostics = getattr(raised, "diag", None)
+    diagnostics: Any = getattr(raised, "diag", None)
     if getattr(diagnostics, "sqlstate", None) in ABOUT_A_STATEMENT:
         return str(diagnostics.message_primary)
     return IN_THE_LOG

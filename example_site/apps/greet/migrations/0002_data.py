@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import migrations
 
-GREETINGS = [
+GREETINGS: list[dict[str, Any]] = [
     {"slug": "hello", "salutation": "Hello", "start_time": None, "end_time": None},
     {"slug": "howareyou", "salutation": "How are you", "start_time": None, "end_time": None},
     {
