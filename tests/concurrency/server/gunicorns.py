@@ -238,7 +238,7 @@ class Client:
     """One connection to a server."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=15)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._buffer = b""
 
     def send(self, path: str = "/", *headers: str, method: str = "GET", body: bytes = b"") -> None:
@@ -337,7 +337,7 @@ class Gunicorn:
         return self.log.read_text()
 
     def wait_for(self, text: str, count: int = 1) -> None:
-        with gevent.Timeout(30, TimeoutError(f"{text!r} is not in {self.log.read_text()}")):
+        with gevent.Timeout(60, TimeoutError(f"{text!r} is not in {self.log.read_text()}")):
             while self.text().count(text) < count:
                 gevent.sleep(0.01)
 
@@ -356,7 +356,7 @@ class Gunicorn:
     def terminate(self) -> int:
         """Send SIGTERM and return the exit code."""
         self.signal(signal.SIGTERM)
-        return self.process.wait(timeout=15)
+        return self.process.wait(timeout=60)
 
 
 @contextlib.contextmanager

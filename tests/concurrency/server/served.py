@@ -213,7 +213,7 @@ def ask(
     method: str = "GET",
     body: Any = None,
     headers: Mapping[str, str] | None = None,
-    timeout: float = 10.0,
+    timeout: float = 30.0,
 ) -> tuple[int, bytes]:
     """Return status and body of an answer; raise OSError where nobody answers."""
     with contextlib.closing(
@@ -284,7 +284,7 @@ class Served:
             return self.status("/ready") == 200
 
         try:
-            until(ready, "ready", 30)
+            until(ready, "ready")
         except AssertionError as error:
             error.add_note(self.text)
             raise
@@ -323,7 +323,7 @@ class Served:
     def ends(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
 
 def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:

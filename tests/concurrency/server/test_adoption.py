@@ -19,7 +19,7 @@ from tests.concurrency.server import adopted
 from tests.concurrency.server.served import ask
 from tests.servers import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OURS, STOCK = (
     "concurrency.server.worker.worker.GeventWorker",
@@ -112,7 +112,7 @@ class Started:
             connection.execute("SELECT pg_advisory_lock(7)")
             answers = [threads.submit(ask, self.port, path, timeout=60) for _ in range(requests)]
             try:
-                until(lambda: connection.execute(WAITING).fetchone() == (10,), "ten wait", 20)
+                until(lambda: connection.execute(WAITING).fetchone() == (10,), "ten wait")
             finally:
                 connection.execute("SELECT pg_advisory_unlock(7)")
         assert {answer.result()[0] for answer in answers} == {200}
@@ -131,7 +131,7 @@ def start(project, postgres_url):
     for server in started:
         server.process.send_signal(signal.SIGTERM)
         try:
-            server.process.wait(timeout=20)
+            server.process.wait(timeout=60)
         finally:
             server.process.kill()
 
@@ -146,7 +146,7 @@ def screen(text: str) -> dict[str, str]:
 def test_serve_is_right_with_any_configuration(start, kind):
     """Ten waits run at once, probes answer, and the screen says what really runs."""
     server = start(kind, "manage.py", "serve", "--workers", "2")
-    until(lambda: server.has(server.ops_port, "/ready"), "ready", 30)
+    until(lambda: server.has(server.ops_port, "/ready"), "ready")
     server.at_once("/wait/", 10)
     server.at_once("/fan-out/", 1)
     facts, said = server.facts(), screen(server.text)
@@ -167,7 +167,7 @@ def test_serve_is_right_with_any_configuration(start, kind):
 def test_metrics_that_are_off_are_not_announced(start):
     """Without prometheus-client the screen says what installs it in place of the path."""
     server = start("none", "manage.py", "serve", ABSENT_OF_TEST="prometheus_client")
-    until(lambda: server.has(server.ops_port, "/ready"), "ready", 30)
+    until(lambda: server.has(server.ops_port, "/ready"), "ready")
     said = screen(server.text)
     assert said["ops port"].endswith("/startup /alive /ready")
     assert said["metrics"] == "off: pip install 'django-gevent-concurrency[metrics]'"
@@ -178,7 +178,7 @@ def test_metrics_that_are_off_are_not_announced(start):
 def test_plain_gunicorn_with_its_synchronous_worker_is_refused(start, kind):
     """It ends at once, with the lines that a gunicorn.conf.py has to have."""
     server = start(kind, "-m", "gunicorn", "shop.wsgi")
-    assert server.process.wait(timeout=30) != 0
+    assert server.process.wait(timeout=60) != 0
     assert "SyncWorker' does not serve greenlets" in server.text
     assert LINE in server.text
     assert "Traceback" not in server.text
@@ -196,4 +196,4 @@ def test_plain_gunicorn_serves_and_names_what_is_missing(start, kind, options):
     assert server.facts()["class"] == (OURS if kind == "ours" else STOCK)
     assert server.text.count(LINE) == (0 if kind == "ours" else 1)
     if kind == "ours":
-        until(lambda: server.has(server.ops_port, "/ready"), "ready", 30)
+        until(lambda: server.has(server.ops_port, "/ready"), "ready")

@@ -38,7 +38,7 @@ def in_chunks(body: bytes, size: int = 8000) -> bytes:
 
 def exchange(server, sent: bytes, *, half_close: bool = False) -> bytes:
     """Send bytes and return everything that comes back."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(sent)
         if half_close:
             client.shutdown(socket.SHUT_WR)

@@ -14,7 +14,7 @@ from deploy.cluster import free_port
 from tests.concurrency.server.served import ROOT, Served, environment, run, write_project
 from tests.servers import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 NOWHERE = "postgres://somebody:secret@127.0.0.1:1/nothing"
 NO_FOLDER = "sqlite:////no/such/folder/db.sqlite3"
@@ -82,7 +82,7 @@ def test_it_is_one_line_of_the_example_too(command, variable, value, complaint):
 def test_a_database_that_does_not_answer_is_a_line_of_the_screen(start):
     """The service starts, unready, for a database may come later; the log stays short."""
     server = start(DATABASE_URL=NOWHERE)
-    until(lambda: server.status("/startup") == 200, "it starts", 30)
+    until(lambda: server.status("/startup") == 200, "it starts")
     until(lambda: server.status("/ready") == 503, "it is not ready")
     (line,) = [one for one in server.text.splitlines() if "DATABASE DOES NOT ANSWER" in one]
     assert "127.0.0.1" in line

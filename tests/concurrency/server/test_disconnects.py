@@ -20,7 +20,7 @@ import pytest
 from concurrency.disconnects import Watch
 from tests.servers import Sessions, named, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "clients-that-go"
@@ -137,7 +137,7 @@ class Gunicorn:
 
     def connect(self, *, unix: bool = False) -> socket.socket:
         client = socket.socket(socket.AF_UNIX) if unix else socket.socket()
-        client.settimeout(10)
+        client.settimeout(30)
         client.connect(self.path if unix else ("127.0.0.1", self.port))
         if not self.is_tls:
             return client

@@ -14,7 +14,7 @@ import pytest
 from tests.concurrency.server.served import Served
 from tests.servers import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 WORKERS = ["gevent", "concurrency.server.GeventWorker"]
 
@@ -177,7 +177,7 @@ def test_a_runtime_folder_that_is_none_is_one_line(start, tmp_path, what):
         if what == "open":
             private.chmod(0o777)
     server = start(CONCURRENCY_RUNTIME_FOLDER=str(base))
-    assert server.process.wait(timeout=20) == 1
+    assert server.process.wait(timeout=60) == 1
     assert "Traceback" not in server.text
     (line,) = [line for line in server.text.splitlines() if "CONCURRENCY_RUNTIME_FOLDER" in line]
     assert line.startswith("gunicorn: ")

@@ -11,7 +11,7 @@ import pytest
 from tests.concurrency.server.served import Served
 from tests.servers import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 # An app that starts a greenlet for each way to wait, and views that wake all of them.
 APP = """
@@ -154,7 +154,7 @@ def test_no_greenlet_of_the_arbiter_runs_in_a_worker(start, worker):
         peers = [listener.accept()[0] for _ in range(3)]
         with contextlib.ExitStack() as stack:
             for peer in peers:
-                stack.enter_context(peer).settimeout(10)
+                stack.enter_context(peer).settimeout(30)
             found = {}
             while len(found) < 2:  # each of the workers
                 pid = int(server.get("/number/1/")[1])

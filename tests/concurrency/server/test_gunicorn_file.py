@@ -12,7 +12,7 @@ from deploy.cluster import free_port
 from tests.concurrency.server.served import Served, ask, run, write_project
 from tests.servers import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 WRITE = 'worker_class = "concurrency.server.GeventWorker"'
@@ -77,7 +77,7 @@ def test_an_option_beats_the_environment_beats_the_file_beats_the_setting(start,
     server = start(
         file, "--timeout", "51", "--", "--print-config", CONCURRENCY_GRACEFUL_TIMEOUT="52"
     )
-    assert server.process.wait(timeout=30) == 0
+    assert server.process.wait(timeout=60) == 0
     shown = dict(
         line.split("=", 1) for line in server.text.replace(" ", "").splitlines() if "=" in line
     )
@@ -125,7 +125,7 @@ def test_it_is_read_again_when_gunicorn_reloads(start, tmp_path):
     server = start("workers = 1\n").is_ready()
     (tmp_path / "gunicorn.conf.py").write_text("workers = 2\n")
     server.process.send_signal(1)
-    until(lambda: server.metric("concurrency_workers") == 2, "two workers", 20)
+    until(lambda: server.metric("concurrency_workers") == 2, "two workers")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_http2_is_refused_at_the_start(tmp_path, worker, configuration):
     """With one sentence, before there is any worker; without our hooks by our worker class."""
     options = ["-c", configuration, "--http-protocols", "h2,h1", "--http2-cleartext", "both"]
     with Gunicorn(tmp_path, *options, worker=worker) as server:
-        assert server.process.wait(timeout=20) != 0
+        assert server.process.wait(timeout=60) != 0
         assert "gunicorn: HTTP/2 is not supported: take h2 out of http_protocols" in server.text()
         assert "Traceback" not in server.text()
         assert "Booting worker" not in server.text()

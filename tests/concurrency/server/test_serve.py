@@ -19,7 +19,7 @@ from deploy.cluster import free_port
 from tests.concurrency.server.served import Served, ask, environment, run, write_project
 from tests.servers import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def served(tmp_path_factory):
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=30)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
+        self.sock.settimeout(30)
         self.sock.connect(self._path)
 
 
@@ -133,7 +133,7 @@ def test_forwarded_headers_of_strangers_are_dropped(start):
 def test_commands_run_in_order_before_the_port_opens(start, tmp_path):
     """Commands run one after the other; until they have ended the probes say which one runs."""
     server = start("--command", "say first", "--command", f"say second --until {tmp_path}/go")
-    until(lambda: server.status("/startup") == 503, "probes answer", 20)
+    until(lambda: server.status("/startup") == 503, "probes answer")
     until(lambda: "second" in server.probe("/startup")[1]["parts"]["service"], "it is the second")
     server.says("said second")
     assert server.status("/alive") == 200
@@ -150,7 +150,7 @@ def test_commands_run_in_order_before_the_port_opens(start, tmp_path):
 def test_a_failing_command_ends_it_with_its_exit_code(start, command, code):
     """The first failure is the last command, and its exit code, or signal, that of the service."""
     server = start("--command", command, "--command", "say never")
-    assert server.process.wait(timeout=30) == code
+    assert server.process.wait(timeout=60) == code
     assert f"`{command}` ended with exit code {code}, so the service does not start" in server.text
     assert "never" not in server.text
     assert not list(server.folder.glob("concurrency-*/*-*"))
@@ -207,7 +207,7 @@ def test_the_stock_start_works_as_well(tmp_path):
                 text=True,
             )
 
-        until(lambda: answers(ops, "/ready") == 200, "ready", 30)
+        until(lambda: answers(ops, "/ready") == 200, "ready")
         assert probe("ready").returncode == 0
         assert json.loads(probe("alive").stdout)["status"] == "ok"
         by_manage = run(tmp_path, "probe", "startup", **asked)
@@ -217,7 +217,7 @@ def test_the_stock_start_works_as_well(tmp_path):
             assert client.getresponse().status == 200
     finally:
         server.terminate()
-        assert server.wait(timeout=20) == 0
+        assert server.wait(timeout=60) == 0
     by_manage = run(tmp_path, "probe", "ready", **asked)
     assert by_manage.returncode == 1
     assert "nobody answers" in by_manage.stderr
@@ -275,7 +275,7 @@ def test_a_change_restarts_it(start, tmp_path):
     static.mkdir(parents=True)
     apps = {"APPS_OF_TEST": "django.contrib.staticfiles"}
     server = start("--reload", "--static-watch", str(static), **apps)
-    until(lambda: server.status("/ready") == 200, "ready", 30)
+    until(lambda: server.status("/ready") == 200, "ready")
     urls = server.folder / "urls_of_test.py"
     good = urls.read_text()
     urls.write_text("this is no Python\n")
@@ -287,9 +287,9 @@ def test_a_change_restarts_it(start, tmp_path):
             return server.get("/sleep/0/") == (200, b"dreamt")
         return False
 
-    until(dreams, server.text, 30)
+    until(dreams, server.text)
     (static / "new.css").write_text("p {}")
-    until(lambda: (tmp_path / "collected" / "new.css").is_file(), "static files are collected", 20)
+    until(lambda: (tmp_path / "collected" / "new.css").is_file(), "static files are collected")
     assert server.ends() == 0
 
 
@@ -300,7 +300,7 @@ def test_a_debugger_can_attach_from_here_alone(start):
     listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True).stdout
     assert f"127.0.0.1:{port}" in listening
     assert f"0.0.0.0:{port}" not in listening
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         body = b'{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}'
         client.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         assert client.recv(100).startswith(b"Content-Length: ")

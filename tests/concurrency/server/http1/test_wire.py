@@ -19,7 +19,7 @@ from tests.servers import until
 
 ROOT = Path(__file__).resolve().parents[4]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 _SMUGGLED = b"<GET /smuggled "
 _OWN = b"GET /own HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -50,7 +50,7 @@ class Echo:
 
     def __exit__(self, *error: object) -> None:
         self.process.terminate()
-        self.process.wait(timeout=15)
+        self.process.wait(timeout=60)
 
 
 def say(port: int, data: bytes, *, ends: bool, patience: float = 30.0) -> bytes:
