@@ -52,6 +52,12 @@ class ServeOptions:
     max_requests_jitter: int = _option(-1, "at most so many more, by chance; -1: a tenth")
     max_memory: int = _option(0, "MiB after which a worker is replaced; 0: never")
     max_body_size: int = _option(100 * 1024 * 1024, "bytes of a request's body; 0: no limit")
+    spool_dir: str = _option(
+        "", "folder of bodies that are too large for memory; empty: the system's temporary folder"
+    )
+    max_spooled: int = _option(
+        4 * 1024 * 1024 * 1024, "bytes of bodies in files, for each worker; 0: no limit"
+    )
     min_rate: int = _option(
         500, "bytes per second that a client must send or take, averaged over 30 s; 0: any rate"
     )
@@ -185,6 +191,8 @@ def _problem_of_text(name: str, value: Any) -> str | None:
         return f"must begin with a slash, not {value!r}"
     if name == "forwarded_allow_ips" and value != "*":
         return _problem_of_networks(value)
+    if name == "spool_dir" and value and not os.access(value, os.W_OK | os.X_OK):
+        return f"must be a folder in which files can be made, not {value!r}"
     if name == "webhook_url" and value and not value.startswith(("http://", "https://")):
         return "must be an address that begins with http:// or https://"
     return None

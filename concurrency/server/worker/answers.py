@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
-__all__ = ["ending", "is_complete"]
+__all__ = ["ending", "has_one_chunk", "is_complete"]
 
 
 def is_complete(environ: dict[str, Any], chunks: Iterable[bytes]) -> bool:
@@ -17,6 +17,13 @@ def is_complete(environ: dict[str, Any], chunks: Iterable[bytes]) -> bool:
     if getattr(chunks, "streaming", None) is False or isinstance(chunks, list | tuple):
         return True
     return _is_file(environ, chunks)
+
+
+def has_one_chunk(chunks: Iterable[bytes]) -> bool:
+    """Return whether an answer says that it has one chunk, which is then all there is."""
+    if isinstance(chunks, _Body):
+        chunks = chunks.chunks
+    return isinstance(chunks, Sized) and len(chunks) == 1
 
 
 def ending(
@@ -45,7 +52,7 @@ def _is_file(environ: dict[str, Any], chunks: Iterable[bytes]) -> bool:
 class _Body:
     """The body of an answer, and what happens when it has ended."""
 
-    __slots__ = ("_chunks", "_close", "_then")
+    __slots__ = ("_close", "_then", "chunks")
 
     def __init__(
         self,
@@ -53,12 +60,12 @@ class _Body:
         close: Callable[[], None] | None,
         then: Callable[[], None],
     ) -> None:
-        self._chunks = chunks
+        self.chunks = chunks
         self._close = close
         self._then = then
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
+        yield from self.chunks
         self._then()
 
     def close(self) -> None:

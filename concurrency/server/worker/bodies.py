@@ -95,7 +95,9 @@ class Announced:
         return data
 
 
-def spool(body: Any, *, limit: int, min_rate: int) -> tuple[IO[bytes], int]:
+def spool(
+    body: Any, *, limit: int, min_rate: int, folder: str | None = None
+) -> tuple[IO[bytes], int]:
     """Read a body to its end; return a file that begins with it, and its length.
 
     Args:
@@ -103,6 +105,7 @@ def spool(body: Any, *, limit: int, min_rate: int) -> tuple[IO[bytes], int]:
         limit: bytes that it may have; 0: any number.
         min_rate: bytes per second that the client must send, averaged over ``OVER``
             seconds; 0: any rate.
+        folder: where a large one is kept; None for the system's folder.
 
     Raises:
         BodyTooLarge: it has more.
@@ -110,7 +113,7 @@ def spool(body: Any, *, limit: int, min_rate: int) -> tuple[IO[bytes], int]:
         BodyTooSlow: the client sends less.
         OSError: the file cannot be written.
     """
-    file: Any = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the answer
+    file: Any = SpooledTemporaryFile(_IN_MEMORY, dir=folder)  # noqa: SIM115 - closed with the answer
     try:
         length = 0
         while data := _piece(body, int(min_rate * OVER)):

@@ -7,7 +7,6 @@ but have not. Knows neither gunicorn nor requests.
 from __future__ import annotations
 
 import errno
-import select
 import socket
 import ssl
 import time
@@ -17,14 +16,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import gevent
-from gevent.monkey import get_original
 
 from concurrency.hub.callbacks import call_safely
-from concurrency.server.worker.shutdown import shut_down
+from concurrency.server.worker.shutdown import is_readable, shut_down
 
 __all__ = ["TO_CANCEL", "Drain"]
-
-_poll = get_original("select", "poll")
 
 #: Left of the graceful timeout to cancel what did not end by itself, in seconds: when it
 #: has passed, gunicorn's arbiter kills the worker.
@@ -101,15 +97,8 @@ class Drain:
         self.is_busy(sock)
         if isinstance(sock, ssl.SSLSocket):
             # An end in the middle of TLS would be an error to it, of which it tells the client.
-            if isinstance(reader, gevent.Greenlet) and not _is_readable(sock):
+            if isinstance(reader, gevent.Greenlet) and not is_readable(sock):
                 gone = ConnectionResetError(errno.ECONNRESET, "closed because it was idle")
                 reader.kill(gone, block=False)
             return
         shut_down(sock, socket.SHUT_RD)
-
-
-def _is_readable(sock: Any) -> bool:
-    """Return whether something has arrived on a socket."""
-    poll = _poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))

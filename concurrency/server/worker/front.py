@@ -44,12 +44,16 @@ class Front:
         max_body_size: bytes that a body may have; 0: any number.
         min_rate: bytes per second that a client has to send of a body in chunks, on
             average; 0: any rate.
+        folder: of bodies that are too large for memory; empty for the system's.
     """
 
-    def __init__(self, application: Application, *, max_body_size: int, min_rate: int) -> None:
+    def __init__(
+        self, application: Application, *, max_body_size: int, min_rate: int, folder: str = ""
+    ) -> None:
         self._application = application
         self._max_body_size = max_body_size
         self._min_rate = min_rate
+        self._folder = folder or None
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -89,7 +93,9 @@ class Front:
         """Serve a request whose body has no length: read it, then it has one."""
         body = environ["wsgi.input"]
         try:
-            file, length = bodies.spool(body, limit=self._max_body_size, min_rate=self._min_rate)
+            file, length = bodies.spool(
+                body, limit=self._max_body_size, min_rate=self._min_rate, folder=self._folder
+            )
         except bodies.BodyTooLarge:
             return _refuse(environ, start_response, _TOO_LARGE)
         except bodies.BodyTooSlow:

@@ -57,7 +57,10 @@ def prepare(worker: Any) -> None:
     worker.wsgi = worker.gate
     if not getattr(worker, "completes_bodies", False):
         worker.wsgi = Front(
-            worker.gate, max_body_size=options.max_body_size, min_rate=options.min_rate
+            worker.gate,
+            max_body_size=options.max_body_size,
+            min_rate=options.min_rate,
+            folder=options.spool_dir,
         )
     _collect_less_often()
     _let_be_watched(worker)

@@ -6,7 +6,9 @@ limits of requests and answers do not apply. Knows neither requests nor which li
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 __all__ = ["Handle"]
@@ -39,20 +41,33 @@ _USES = frozenset(
 )
 
 
+# What gives bytes that have come already; the other ways to read know of none.
+_RECEIVES = frozenset({"makefile", "read", "recv", "recv_into"})
+_READS_PAST = frozenset(
+    {"detach", "dup", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "unwrap"}
+)
+
+
 class Handle:
     """Stands for a socket, and notices when it is used.
 
+    Bytes that came behind the request are received first. Who waits for the descriptor
+    instead, by ``select``, sees them with the next ones.
+
     Args:
         sock: the socket of the connection.
+        rest: returns the bytes behind the request; None if there cannot be any.
 
     Attributes:
         is_taken: whether the application has taken the connection over.
     """
 
-    __slots__ = ("__weakref__", "_sock", "_then", "is_taken")
+    __slots__ = ("__weakref__", "_rest", "_sock", "_take_rest", "_then", "is_taken")
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, rest: Callable[[], bytes] | None = None) -> None:
         self._sock = sock
+        self._rest = b""
+        self._take_rest = rest
         self._then: list[Callable[[], None]] = []
         self.is_taken = False
 
@@ -62,6 +77,11 @@ class Handle:
     def __getattr__(self, name: str) -> Any:
         if name in _USES and not self.is_taken:
             self._take()
+        if self._rest:
+            if name in _RECEIVES:
+                return partial(getattr(Handle, f"_{name}"), self)
+            if name in _READS_PAST:
+                raise OSError(f"receive what came with the request by recv() before {name}()")
         return getattr(self._sock, name)
 
     def __enter__(self) -> Handle:
@@ -77,5 +97,40 @@ class Handle:
     def _take(self) -> None:
         self.is_taken = True
         self._sock.settimeout(None)
+        if self._take_rest is not None:
+            self._rest = self._take_rest()
         for then in self._then:
             then()
+
+    # Bytes that have come already
+
+    def _recv(self, size: int = 65536, flags: int = 0) -> bytes:
+        if not self._rest:
+            return self._sock.recv(size, flags)  # type: ignore[no-any-return]
+        data = self._rest[:size]
+        if not flags & socket.MSG_PEEK:
+            self._rest = self._rest[len(data) :]
+        return data
+
+    def _recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        if not self._rest:
+            return self._sock.recv_into(buffer, nbytes, flags)  # type: ignore[no-any-return]
+        view = memoryview(buffer).cast("B")
+        data = self._recv(nbytes or len(view), flags)
+        view[: len(data)] = data
+        return len(data)
+
+    def _read(self, size: int = 1024, buffer: Any = None) -> Any:
+        return self._recv(size) if buffer is None else self._recv_into(buffer, size)
+
+    def _makefile(self, *args: Any, **kwargs: Any) -> Any:
+        return type(self._sock).makefile(self, *args, **kwargs)
+
+    @property
+    def _io_refs(self) -> int:
+        """Files that are open on the socket, which is closed with the last one."""
+        return self._sock._io_refs  # type: ignore[no-any-return]
+
+    @_io_refs.setter
+    def _io_refs(self, count: int) -> None:
+        self._sock._io_refs = count

@@ -25,6 +25,7 @@ from gunicorn.workers import ggevent
 from concurrency.server.configuration import refuse_http2
 from concurrency.server.option_sources import current
 from concurrency.server.worker.drain import Drain
+from concurrency.server.worker.http1.body import Store
 from concurrency.server.worker.http1.connections import Connections
 from concurrency.server.worker.http1.limits import Limits
 from concurrency.server.worker.http1.protocol import Protocol
@@ -106,7 +107,8 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             rate=options.min_rate,
             over=self.rate_over,
         )
-        protocol = Protocol(self, limits, body=options.max_body_size or None)
+        store = Store(folder=options.spool_dir or None, most=options.max_spooled)
+        protocol = Protocol(self, limits, store=store, body=options.max_body_size or None)
         servers = [self._serve(listener, protocol) for listener in self.sockets]
         # The hub sleeps in the kernel: without this a signal waits for the next heartbeat.
         watcher = get_hub().loop.io(self.PIPE[0], _READ)

@@ -18,7 +18,7 @@ class Store:
     Args:
         memory: bytes of one body that are kept in memory.
         folder: where files are made; None for the system's.
-        most: bytes that all files may have together.
+        most: bytes that all files may have together; 0: any number.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Store:
         Raises:
             Refusal: there would be too many.
         """
-        if self._used + size > self._most:
+        if self._most and self._used + size > self._most:
             raise Refusal(503, "The server has no room for the body of this request.")
         self._used += size
 
@@ -55,11 +55,12 @@ class Body:
         length: bytes that have arrived.
     """
 
-    __slots__ = ("_file", "_pieces", "_store", "_stored", "length")
+    __slots__ = ("_data", "_file", "_store", "_stored", "length")
 
     def __init__(self) -> None:
         self.length = 0
-        self._pieces: list[bytes] | None = None
+        # One piece as it came, several as one: many small ones would need much memory.
+        self._data: bytes | bytearray = b""
         self._file: IO[bytes] | None = None
         self._store: Store | None = None
         self._stored = 0
@@ -76,13 +77,15 @@ class Body:
         """
         self.length += len(data)
         if self._file is None:
-            if self._pieces is None:
-                self._pieces = []
-            self._pieces.append(data)
+            if not self._data:
+                self._data = data
+            else:
+                if isinstance(self._data, bytes):
+                    self._data = bytearray(self._data)
+                self._data += data
             if self.length <= store.memory:
                 return
-            data = b"".join(self._pieces)
-            self._pieces.clear()
+            data, self._data = bytes(self._data), b""
         try:
             if self._file is None:
                 self._store = store
@@ -98,7 +101,8 @@ class Body:
         if self._file is not None:
             self._file.seek(0)
             return self._file
-        return io.BytesIO(b"".join(self._pieces) if self._pieces else b"")
+        self._data = bytes(self._data)
+        return io.BytesIO(self._data)
 
     def close(self) -> None:
         """Let go of what is kept in a file."""

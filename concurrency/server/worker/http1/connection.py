@@ -9,36 +9,26 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
-import os
-import select
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
-from gevent.monkey import get_original
-from gevent.socket import wait_write
 
 from concurrency.server.worker.bodies import BodyCutOff
-from concurrency.server.worker.http1.body import ExpectedBody, Store
-from concurrency.server.worker.http1.limits import Limits
+from concurrency.server.worker.http1.body import ExpectedBody
+from concurrency.server.worker.http1.host import Host
 from concurrency.server.worker.http1.parser import Parser
 from concurrency.server.worker.http1.refusals import Refusal
 from concurrency.server.worker.http1.request import Request
-from concurrency.server.worker.http1.rules import Rules
-from concurrency.server.worker.shutdown import shut_down
-from concurrency.server.worker.unsent import Unsent
+from concurrency.server.worker.http1.sender import Sender
+from concurrency.server.worker.shutdown import is_readable, shut_down
 
-__all__ = ["Connection", "is_gone"]
-
-_poll = get_original("select", "poll")
+__all__ = ["Connection"]
 
 _RECEIVE = 65536
-_PIECE = 65536
-_AT_ONCE = 1 << 20  # bytes of a file
 _LINGER = 5.0  # seconds in which the rest of what was refused is read
 
 _TOO_SLOW = partial(Refusal, 408, "The request came too slowly.")
@@ -46,33 +36,7 @@ _TOO_SLOW = partial(Refusal, 408, "The request came too slowly.")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Host(Protocol):
-    """What a connection belongs to: who answers its requests, within which limits."""
-
-    rules: Rules
-    store: Store
-    limits: Limits
-    unsent: Unsent
-    tls: ssl.SSLContext | None
-    has_proxy: bool
-    connections: Any
-
-    def begun(
-        self, data: bytes, peer: Any, receive: Callable[[], bytes]
-    ) -> tuple[dict[str, Any], bytes]:
-        """Return what precedes the first request, for the environment, and what is left."""
-
-    def refuses_work(self) -> Refusal | None:
-        """Return why a body is not read, if there is a reason."""
-
-    def refused(self, connection: Connection, refusal: Refusal) -> None:
-        """Take note of a request that no application gets."""
-
-    def answer(self, connection: Connection, request: Request) -> None:
-        """Have the application answer a request."""
-
-
-class Connection:
+class Connection(Sender):
     """A client's connection.
 
     Args:
@@ -95,7 +59,6 @@ class Connection:
     __slots__ = (
         "__weakref__",
         "_greenlet",
-        "_host",
         "_is_late",
         "_parser",
         "_reads",
@@ -103,17 +66,13 @@ class Connection:
         "owes_head_since",
         "peer",
         "since",
-        "sock",
-        "until",
     )
 
     def __init__(self, sock: Any, peer: Any, host: Host, template: dict[str, Any]) -> None:
-        self.sock = sock
+        super().__init__(sock, host)
         self.peer = peer
-        self.until: float | None = None
         self.since = self.owes_head_since = time.monotonic()
         self.owes_body_since = math.inf
-        self._host = host
         self._parser = Parser(host.rules, template, peer, host.store)
         self._greenlet: Any = gevent.getcurrent()
         self._reads = False
@@ -202,6 +161,7 @@ class Connection:
         if is_first and data and host.has_proxy:
             try:
                 found, data = host.begun(data, self.peer, self._receive)
+                data = data or self._receive()
             except Refusal as refusal:
                 self._refuse(refusal)
                 return b""
@@ -221,8 +181,7 @@ class Connection:
     def _complete(self, request: Request) -> bool:
         """Wait for the body of a request; return whether it is one to be answered."""
         if request.refusal is None and not request.is_complete:
-            if request.expects_continue:
-                request.refusal = self._host.refuses_work()
+            request.refusal = self._host.refuses_work()
             if request.waits_to_be_asked:
                 # Unless it is asked for, where the next request begins is not known.
                 request.must_close = True
@@ -272,48 +231,10 @@ class Connection:
         self.owes_body_since = math.inf
         self.until = None
 
-    # Sending
-
-    def send(self, data: bytes) -> None:
-        """Send bytes to the client.
-
-        Raises:
-            ConnectionError: the client has left, or reads nothing.
-        """
-        sent = self.sock.send(data)
-        if sent == len(data):
-            return
-        began, view, unsent = time.monotonic(), memoryview(data), self._host.unsent
-        entry = unsent.add(self.sock, len(view) - sent)
-        try:
-            while sent < len(view):
-                self.until = self._host.limits.until(began, sent)
-                more = self.sock.send(view[sent : sent + _PIECE])
-                unsent.sent(entry, more)
-                sent += more
-        finally:
-            unsent.remove(entry)
-        self.until = None
-
-    def send_file(self, descriptor: int, offset: int, size: int) -> None:
-        """Have the kernel send a part of a file.
-
-        Raises:
-            OSError: the client has left, reads nothing, or the file has become shorter.
-        """
-        out, began, moved = self.sock.fileno(), time.monotonic(), 0
-        while moved < size:
-            most = min(size - moved, _AT_ONCE)
-            try:
-                sent = os.sendfile(out, descriptor, offset + moved, most)
-            except BlockingIOError:
-                self.until = self._host.limits.until(began, moved)
-                wait_write(out)
-                continue
-            if not sent:
-                raise OSError(errno.EIO, "the file has become shorter while it was sent")
-            moved += sent
-        self.until = None
+    def take_rest(self) -> bytes:
+        """Return what came behind a request whose application leaves HTTP, and forget it."""
+        rest, self._parser.rest = self._parser.rest, b""
+        return rest
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer a request that the application does not get, and let the client read it."""
@@ -350,8 +271,13 @@ class Connection:
             shut_down(self.sock, socket.SHUT_RD)
         elif not is_readable(self.sock):
             # An end in the middle of TLS would be an error to it, of which it tells the client.
+            gevent.get_hub().loop.run_callback(self._stop_waiting)
+
+    def _stop_waiting(self) -> None:
+        """End the wait for a request; runs in the hub, when a request may have come."""
+        if self._reads and self._parser.is_between:
             gone = ConnectionResetError(errno.ECONNRESET, "closed because it was idle")
-            self._greenlet.kill(gone, block=False)
+            self._greenlet.throw(gone)
 
     def body_rate(self, now: float) -> float:
         """Return how many bytes of its body come in a second.
@@ -363,15 +289,3 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<Connection of {self.peer}, open for {time.monotonic() - self.since:.0f} s>"
-
-
-def is_readable(sock: Any) -> bool:
-    """Return whether something has arrived on a socket."""
-    poll = _poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def is_gone(error: OSError) -> bool:
-    """Return whether an error says that the client has left."""
-    return error.errno in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN)

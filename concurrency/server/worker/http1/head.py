@@ -15,7 +15,7 @@ from concurrency.server.worker.http1.refusals import Refusal
 from concurrency.server.worker.http1.request import Request
 from concurrency.server.worker.http1.rules import Rules
 
-__all__ = ["BODY_TOO_LARGE", "FIELDS_TOO_LARGE", "LINE_TOO_LONG", "complete"]
+__all__ = ["BODY_TOO_LARGE", "FIELDS_TOO_LARGE", "LINE_TOO_LONG", "complete", "of_body"]
 
 # Made anew for each request: an exception remembers where it was raised.
 LINE_TOO_LONG = partial(Refusal, 414, "The target of the request is longer than this server takes.")
@@ -65,8 +65,23 @@ def complete(
         _scheme(request, rules, is_trusted)
     environ["wsgi.url_scheme"] = request.scheme
     if "HTTP_SCRIPT_NAME" in environ and "SCRIPT_NAME" in rules.forwarder_headers and is_trusted():
-        environ["SCRIPT_NAME"] = environ["HTTP_SCRIPT_NAME"]
+        _mount(request)
     _place(request)
+
+
+def of_body(request: Request) -> bytes | None:
+    """Return a head with the framing of a request's body alone; None without a body.
+
+    Args:
+        request: its head is complete.
+    """
+    if request.chunked:
+        framing = b"Transfer-Encoding: chunked"
+    elif (length := int(request.environ.get("CONTENT_LENGTH", "0"))) > 0:
+        framing = b"Content-Length: %d" % length
+    else:
+        return None
+    return b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing
 
 
 def _split(request: Request, target: bytes) -> None:
@@ -111,11 +126,6 @@ def _frame(request: Request, rules: Rules) -> None:
         if rules.body is not None and length > rules.body:
             raise BODY_TOO_LARGE()
         request.chunked = False
-        if not length:
-            return
-    if request.is_upgrade:
-        # llhttp takes the body of such a request for the other protocol.
-        raise Refusal(400, "A request that asks for another protocol must not have a body.")
 
 
 def _expect(request: Request) -> None:
@@ -137,13 +147,22 @@ def _scheme(request: Request, rules: Rules, is_trusted: Callable[[], bool]) -> N
         request.scheme = "https" if said.pop() else "http"
 
 
+def _mount(request: Request) -> None:
+    """Take SCRIPT_NAME from a proxy; a field Script-Name has the same key, and may be anybody's."""
+    named = [value for name, value in request.fields if name.upper() == b"SCRIPT_NAME"]
+    if len(named) > 1:
+        raise Refusal(400, "A header field that may stand once is repeated.")
+    if named:
+        request.environ["SCRIPT_NAME"] = named[0].decode("latin-1")
+
+
 def _place(request: Request) -> None:
     """Split the path into the part that the server takes and the application's."""
     environ: dict[str, Any] = request.environ
     path = request.path
     mount = environ["SCRIPT_NAME"]
     if mount:
-        if not path.startswith(mount):
+        if path != mount and not path.startswith(mount.rstrip("/") + "/"):
             raise Refusal(400, "The path of the request is not below SCRIPT_NAME.")
         path = path[len(mount) :]
     environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path

@@ -12,6 +12,7 @@ from typing import Any
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from concurrency.server.worker.http1 import head
+from concurrency.server.worker.http1.behind_head import BehindHead
 from concurrency.server.worker.http1.body import Store
 from concurrency.server.worker.http1.refusals import Refusal
 from concurrency.server.worker.http1.request import Request
@@ -62,6 +63,9 @@ class Parser:
         self._store = store
         self._current: Request | None = None
         self._fed = 0
+        self._barren = 0
+        self._begun = 0
+        self._tail: bytes | None = None
         self._llhttp = HttpRequestParser(self)
         self._begin()
 
@@ -89,6 +93,8 @@ class Parser:
         if self.refusal is not None or self.rest:
             self.rest += data
             return
+        # Of a request that began behind others in these bytes nobody knows where.
+        known = self._begun + (not self._in_head and self._current is None)
         try:
             self._llhttp.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -98,7 +104,7 @@ class Parser:
             cause = error.__context__
             self._fail(cause if isinstance(cause, Refusal) else Refusal(400, _MALFORMED))
         else:
-            if self._in_head or self._current is not None:
+            if self._begun <= known and (self._in_head or self._current is not None):
                 self._look_at_size(len(data))
 
     def _look_at_size(self, size: int) -> None:
@@ -109,8 +115,9 @@ class Parser:
             if self._fed > (self._rules.head if self._fields else self._rules.first):
                 self._fail(head.FIELDS_TOO_LARGE())
         elif self._current is not None and self._current.chunked:
+            self._barren += size
             most = _CHUNK_FACTOR * self._current.body.length + _CHUNK_SPARE
-            if self._fed > most:
+            if self._fed > most or self._barren > 2 * _CHUNK_SPARE:
                 self._fail(Refusal(400, "The chunks of the body are nearly empty."))
 
     def _fail(self, refusal: Refusal) -> None:
@@ -122,8 +129,18 @@ class Parser:
 
     def _left_http(self, rest: bytes) -> None:
         """Go on after a request that asks for another protocol, should it not get it."""
-        self.rest = rest
-        self._llhttp = HttpRequestParser(self)
+        if self._tail is None:
+            self.rest = rest
+            self._llhttp = HttpRequestParser(self)
+            return
+        # httptools ends a request that asks for another protocol before its body.
+        head_of_body, self._tail = self._tail, None
+        behind = BehindHead(self)
+        self._llhttp = HttpRequestParser(behind)
+        self._llhttp.feed_data(head_of_body)
+        behind.is_mute = False
+        if rest:
+            self.feed(rest)
 
     def stay(self) -> None:
         """Go on with HTTP: the application has not taken the connection over."""
@@ -153,6 +170,7 @@ class Parser:
         """Begin a request."""
         self._in_head = True
         self._fed = 0
+        self._begun += 1
         self._environ = self.template.copy()
 
     def on_url(self, data: bytes) -> None:
@@ -192,13 +210,15 @@ class Parser:
         request.keeps_alive = llhttp.should_keep_alive()
         request.is_upgrade = llhttp.should_upgrade()
         self._in_head = False
-        self._fed = 0
+        self._fed = self._barren = 0
         self._current = request
         self.requests.append(request)
         try:
             head.complete(
                 request, self._target, llhttp.get_http_version(), self._rules, self._is_trusted
             )
+            if request.is_upgrade:
+                self._tail = head.of_body(request)
         except Refusal as refusal:
             request.refusal = refusal
             raise
@@ -213,10 +233,13 @@ class Parser:
         most = self._rules.body
         if most is not None and request.body.length + len(data) > most:
             raise head.BODY_TOO_LARGE()
+        self._barren = 0
         request.body.add(data, self._store)
 
     def on_message_complete(self) -> None:
         """Take note that a request is complete."""
+        if self._tail is not None:
+            return
         request, self._current = self._current, None
         self._fields = []
         if request is not None:

@@ -5,7 +5,6 @@ Between a connection, which knows bytes, and the WSGI application.
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import ssl
@@ -18,16 +17,18 @@ from gunicorn.config import PostRequest, PreRequest
 from gunicorn.http.wsgi import base_environ
 from gunicorn.sock import ssl_context
 
-from concurrency.server.worker.answers import is_complete
+from concurrency.server.worker.answers import has_one_chunk, is_complete
 from concurrency.server.worker.http1 import proxy
 from concurrency.server.worker.http1.body import Store
-from concurrency.server.worker.http1.connection import Connection, is_gone
+from concurrency.server.worker.http1.connection import Connection
 from concurrency.server.worker.http1.connections import Connections
+from concurrency.server.worker.http1.files import send_file
 from concurrency.server.worker.http1.limits import Limits
 from concurrency.server.worker.http1.refusals import Refusal
 from concurrency.server.worker.http1.request import Request
 from concurrency.server.worker.http1.response import Response
 from concurrency.server.worker.http1.rules import Rules
+from concurrency.server.worker.shutdown import is_gone
 from concurrency.server.worker.takeover import Handle
 from concurrency.server.worker.unsent import Unsent
 
@@ -42,6 +43,7 @@ class Protocol:
     Args:
         worker: gunicorn's, with its application loaded.
         limits: how long and how slow clients may be.
+        store: where bodies are kept.
         body: bytes that a body may have; None for any number.
     """
 
@@ -50,6 +52,7 @@ class Protocol:
         worker: Any,
         limits: Limits,
         *,
+        store: Store,
         body: int | None = None,
     ) -> None:
         cfg = worker.cfg
@@ -59,7 +62,7 @@ class Protocol:
         self.tls: ssl.SSLContext | None = ssl_context(cfg) if cfg.is_ssl else None
         self.limits = limits
         self.rules = Rules.of(cfg, body=body)
-        self.store = Store()
+        self.store = store
         self._pre_request = _chosen(cfg.pre_request, PreRequest)
         self._post_request = _chosen(cfg.post_request, PostRequest)
         self._logs = bool(getattr(worker.log, "access_log_enabled", True))
@@ -117,6 +120,7 @@ class Protocol:
     def refuses_work(self) -> Refusal | None:
         """Return why a body is not read, if the gate would not let its request in."""
         if self.worker.gate.sheds():
+            self.worker.gate.shed += 1
             return Refusal(503, "The server has more to do than it can. Try again in a moment.")
         return None
 
@@ -130,7 +134,9 @@ class Protocol:
         """Have the application answer a request."""
         environ = request.environ
         environ["wsgi.input"] = connection.body(request)
-        environ["gunicorn.socket"] = handle = Handle(connection.sock)
+        environ["gunicorn.socket"] = handle = Handle(
+            connection.sock, connection.take_rest if request.is_upgrade else None
+        )
         response = Response(request, connection.send)
         environ["wsgi.early_hints"] = response.early_hints
         self._count(response)
@@ -149,11 +155,15 @@ class Protocol:
                     close()
         except StopIteration:
             response.force_close()  # how an application says that it has left HTTP
+            if not handle.is_taken:
+                self._failed(connection, request, response)
+        except gevent.GreenletExit:
+            raise  # the worker ends
         except OSError as error:
             response.force_close()
             if not is_gone(error):
                 self._failed(connection, request, response)
-        except (Exception, SystemExit):  # noqa: BLE001 - whatever it is, the client gets an answer
+        except BaseException:  # noqa: BLE001 - whatever it is, the client gets an answer
             self._failed(connection, request, response)
         finally:
             if started is not None:
@@ -173,19 +183,25 @@ class Protocol:
             response.force_close()
 
     def _send(self, chunks: Any, connection: Connection, response: Response) -> None:
-        if (
-            isinstance(chunks, self._files)
-            and self._sendfile
-            and _send_file(chunks, connection, response)
-        ):
+        is_file = isinstance(chunks, self._files)
+        if is_file and self._sendfile and send_file(chunks.filelike, connection, response):
             return
-        # A stream is never held back.
-        if is_complete(response.request.environ, chunks):
-            response.whole(b"".join(chunks), sized=isinstance(chunks, list | tuple))
-            return
-        for chunk in chunks:
-            response.write(chunk)
-        response.finish()
+        # A stream is never held back, and a file never all in memory.
+        sized = isinstance(chunks, list | tuple) or has_one_chunk(chunks)
+        if sized or (not is_file and is_complete(response.request.environ, chunks)):
+            response.whole(b"".join(chunks), sized=sized)
+        else:
+            for chunk in chunks:
+                response.write(chunk)
+            response.finish()
+        if response.is_short:
+            self.worker.log.error(
+                "the response to %s %s is shorter than its Content-Length: %d of %d bytes",
+                response.request.method,
+                response.request.uri,
+                response.sent,
+                response.response_length,
+            )
 
     def _failed(self, connection: Connection, request: Request, response: Response) -> None:
         """Report an error of the application, and answer for it if nothing was sent."""
@@ -206,20 +222,3 @@ class Protocol:
 def _chosen(hook: Callable[..., Any], setting: Any) -> Callable[..., Any] | None:
     """Return a hook if somebody has set it; gunicorn's own does nothing of use."""
     return None if hook is setting.default else hook
-
-
-def _send_file(chunks: Any, connection: Connection, response: Response) -> bool:
-    """Have the kernel send a file; return False if it cannot."""
-    file = chunks.filelike
-    try:
-        descriptor = file.fileno()
-        offset = os.lseek(descriptor, 0, os.SEEK_CUR)
-        left = os.fstat(descriptor).st_size - offset
-    except (AttributeError, OSError, io.UnsupportedOperation):
-        return False
-    size = left if response.response_length is None else min(left, response.response_length)
-    response.begin_file(size)
-    connection.send_file(descriptor, offset, size)
-    response.sent += size
-    response.finish()
-    return True

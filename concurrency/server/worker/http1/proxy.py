@@ -15,6 +15,9 @@ from concurrency.server.worker.http1.refusals import Refusal
 
 __all__ = ["read"]
 
+_UNKNOWN = b"PROXY UNKNOWN"
+_LONGEST = 107  # bytes of a line in version 1
+
 
 class _Unreader:
     """What gunicorn reads from."""
@@ -39,10 +42,12 @@ def read(
     """
     request = Request.__new__(Request)
     request.cfg, request.peer_addr, request.proxy_protocol_info = cfg, peer, None
+    unreader, data = _Unreader(receive), bytearray(first)
     try:
-        rest = request._handle_proxy_protocol(
-            _Unreader(receive), bytearray(first), cfg.proxy_protocol
-        )
+        if cfg.proxy_protocol != "v2" and _is_unknown(data, receive):
+            request.proxy_protocol_access_check()
+            return {}, bytes(data.partition(b"\r\n")[2])
+        rest = request._handle_proxy_protocol(unreader, data, cfg.proxy_protocol)
     except errors.ForbiddenProxyRequest:
         raise Refusal(403, "This peer must not send the PROXY protocol.") from None
     except (errors.ParseException, errors.NoMoreData):
@@ -59,3 +64,28 @@ def read(
             "PROXY_PORT": str(info["proxy_port"]),
         }
     return found, bytes(rest)
+
+
+def _is_unknown(data: bytearray, receive: Callable[[], bytes]) -> bool:
+    """Return whether a proxy speaks for itself, as in checks of health; gunicorn refuses that.
+
+    Args:
+        data: what has arrived; the whole line afterwards, if it is such a one.
+        receive: returns more.
+    """
+    while len(data) < len(_UNKNOWN) and _UNKNOWN.startswith(data):
+        data += _more(receive)
+    if not data.startswith(_UNKNOWN):
+        return False
+    while b"\r\n" not in data:
+        if len(data) > _LONGEST:
+            raise errors.InvalidProxyLine("PROXY UNKNOWN")
+        data += _more(receive)
+    return True
+
+
+def _more(receive: Callable[[], bytes]) -> bytes:
+    data = receive()
+    if not data:
+        raise errors.NoMoreData
+    return data

@@ -23,10 +23,12 @@ class Refusal(Exception):
     def response(self) -> bytes:
         """Return the whole response."""
         body = f"{self.reason}\n".encode()
+        retry = "Retry-After: 1\r\n" if self.status == HTTPStatus.SERVICE_UNAVAILABLE else ""
         head = (
             f"HTTP/1.1 {self.status.value} {self.status.phrase}\r\n"
             f"Content-Type: text/plain; charset=utf-8\r\n"
             f"Content-Length: {len(body)}\r\n"
+            f"{retry}"
             f"Connection: close\r\n\r\n"
         )
         return head.encode() + body

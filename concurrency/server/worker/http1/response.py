@@ -7,14 +7,12 @@ when it is sent.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable
-from email.utils import formatdate
 from typing import Any
 
-from gunicorn import SERVER
 from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName
 
+from concurrency.server.worker.http1.clock import clock
 from concurrency.server.worker.http1.request import Request
 
 __all__ = ["Response"]
@@ -55,27 +53,6 @@ def _kind(name: str) -> int:
     if len(_kinds) < _MOST_NAMES:
         _kinds[name] = kind
     return kind
-
-
-class _Clock:
-    """The lines that are the same for all responses of a second."""
-
-    __slots__ = ("_lines", "_second")
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._lines = ""
-
-    def lines(self) -> str:
-        """Return the fields Server and Date."""
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._lines = f"Server: {SERVER}\r\nDate: {formatdate(second, usegmt=True)}\r\n"
-        return self._lines
-
-
-_clock = _Clock()
 
 
 class Response:
@@ -137,6 +114,15 @@ class Response:
         # Without a length and without chunks only the end tells where the body ends.
         return self.response_length is None and not self.chunked and not self._omits_body
 
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer bytes were sent than Content-Length says."""
+        return (
+            self.response_length is not None
+            and self.sent < self.response_length
+            and not self._omits_body
+        )
+
     # What the application calls
 
     def start_response(
@@ -150,6 +136,7 @@ class Response:
             finally:
                 exc_info = None
             self.headers, self.response_length, self.upgrade = [], None, False
+            self.chunked = self._omits_body = False
         elif self.status is not None:
             raise AssertionError("start_response was called before")
         if not isinstance(status, str):
@@ -174,14 +161,23 @@ class Response:
     def _is_kept(self, kind: int, value: str) -> bool:
         """Look at a field about the message; return whether it is sent as it is."""
         if kind == _LENGTH:
-            self.response_length = int(value)
-            return True
+            if not (value.isascii() and value.isdecimal()):
+                raise ValueError(f"Content-Length has to be a number, not {value!r}")
+            length, before = int(value), self.response_length
+            if before not in (None, length):
+                raise ValueError(f"Content-Length is both {before} and {length}")
+            self.response_length = length
+            return before is None
         if kind == _CONNECTION:
-            self.upgrade = self.upgrade or value.strip().lower() == "upgrade"
+            option = value.strip().lower()
+            self.upgrade = self.upgrade or option == "upgrade"
+            self.must_close = self.must_close or option == "close"
         return kind == _UPGRADE and value.strip().lower() == "websocket"
 
     def _frame(self, code: int) -> None:
         """Decide how the client sees where the body ends."""
+        if code < 200:
+            self.must_close = True  # it is no final answer, and there will be no other
         if code < 200 or code == 204:
             if self.response_length is not None:
                 self.headers = [pair for pair in self.headers if _kinds.get(pair[0]) != _LENGTH]
@@ -235,14 +231,15 @@ class Response:
             self.response_length = size
             self.headers.append(("Content-Length", str(size)))
 
-    def begin_file(self, size: int) -> None:
-        """Send the head before a file of this many bytes.
+    def begin_file(self, size: int) -> bool:
+        """Send the head before a file of this many bytes; return whether it has to follow.
 
         Args:
             size: what the body will have.
         """
         self._know_length(size)
         self._with_head(b"")
+        return not self._omits_body
 
     def finish(self) -> None:
         """Send what is left: a head without a body, or the end of the chunks."""
@@ -252,9 +249,8 @@ class Response:
             self._with_head(b"0\r\n\r\n" if self.chunked else b"")
         elif self.chunked:
             self._send(b"0\r\n\r\n")
-        if self.response_length is not None and self.sent < self.response_length:
-            # The client waits for what will not come.
-            self.must_close = self.must_close or not self._omits_body
+        # The client waits for what will not come.
+        self.must_close = self.must_close or self.is_short
 
     def _with_head(self, data: bytes) -> None:
         connection = "close" if self.should_close() else "keep-alive"
@@ -264,7 +260,7 @@ class Response:
         coding = "Transfer-Encoding: chunked\r\n" if self.chunked else ""
         fields = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
         head = (
-            f"HTTP/{version} {self.status}\r\n{_clock.lines()}"
+            f"HTTP/{version} {self.status}\r\n{clock.lines()}"
             f"Connection: {connection}\r\n{coding}{fields}\r\n"
         ).encode("latin-1")
         self.headers_sent = True

@@ -162,12 +162,18 @@ VECTORS = (
     ),
     Vector(
         "upgrade with a body",
-        _post(b"Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 39\r\n", SMUGGLED),
-        (400,),
+        _post(b"Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 35\r\n", SMUGGLED) + _get(),
+        (b"POST /p " + SMUGGLED, _SERVED),
     ),
     Vector(
         "upgrade with chunks",
-        _post(b"Upgrade: h2c\r\nConnection: upgrade\r\n" + _CHUNKED, b"0\r\n\r\n" + SMUGGLED),
+        _post(b"Upgrade: h2c\r\nConnection: upgrade\r\n" + _CHUNKED, b"3\r\nabc\r\n0\r\n\r\n")
+        + _get(),
+        (b"POST /p abc", _SERVED),
+    ),
+    Vector(
+        "upgrade with a body that ends early",
+        _post(b"Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 9\r\n", b"abc"),
         (400,),
     ),
     Vector(
