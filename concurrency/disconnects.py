@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
-from gevent.hub import get_hub
 from gevent.monkey import get_original
 
 from concurrency.hub.callbacks import call_safely
+from concurrency.hub.per_hub import forget, per_hub
 
 __all__ = ["Watch"]
 
@@ -151,13 +151,15 @@ class _Lookout:
 
 _lookouts: WeakSet[_Lookout] = WeakSet()
 
+_KEY = "concurrency.disconnects"
+
 
 def _lookout() -> _Lookout:
-    hub: Any = get_hub()
-    found: _Lookout | None = getattr(hub, "_concurrency_lookout", None)
-    if found is None or found.is_closed:
-        found = hub._concurrency_lookout = _Lookout(hub)
-        _lookouts.add(found)
+    found = per_hub(_KEY, _Lookout)
+    if found.is_closed:
+        forget(_KEY)
+        found = per_hub(_KEY, _Lookout)
+    _lookouts.add(found)
     return found
 
 

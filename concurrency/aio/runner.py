@@ -12,10 +12,9 @@ from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from gevent.hub import get_hub
-
 from concurrency.aio.loop import HubLoop
 from concurrency.hub.callbacks import outside_hub
+from concurrency.hub.per_hub import per_hub
 
 T = TypeVar("T")
 
@@ -130,9 +129,4 @@ def loops_to_run_on() -> Kept:
     wanted = kept.get()
     if wanted is not None:
         return wanted
-    hub: Any = get_hub()
-    try:
-        found: Kept = hub.concurrency_idle_loops
-    except AttributeError:
-        found = hub.concurrency_idle_loops = _Idle()
-    return found
+    return per_hub("concurrency.aio.runner", lambda _: _Idle())

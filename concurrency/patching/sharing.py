@@ -1,10 +1,11 @@
 """Primitives of ``threading`` and ``queue`` that greenlets and native threads may share.
 
-All of the standard library's are built on one lock. gevent replaces that, and some of
-what is built on it, by its own, which belong to one hub. Here the lock becomes
-``_locks.Lock``, and what was replaced becomes the standard library's again: it waits
+Nearly all of the standard library's are built on one lock. gevent replaces that, and some
+of what is built on it, by its own, which belong to one hub. Here the lock becomes
+``locks.Lock``, and what was replaced becomes the standard library's again: it waits
 cooperatively because the lock does, and has all attributes and methods that libraries
-expect of it. ``gevent.lock``, ``gevent.event`` and ``gevent.queue`` stay as they are.
+expect of it. ``queue.SimpleQueue``, which is C, becomes ``simple_queue.SimpleQueue``.
+``gevent.lock``, ``gevent.event`` and ``gevent.queue`` stay as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from gevent.monkey import get_original
 
 from concurrency.patching.locks import Lock, Sentinel
+from concurrency.patching.simple_queue import SimpleQueue
 
 _QUEUES = ("Queue", "LifoQueue", "PriorityQueue")
 
@@ -33,6 +35,7 @@ def install() -> None:
     threading.Event = get_original("threading", "Event")  # type: ignore[misc]
     for name in _QUEUES:
         setattr(queue, name, get_original("queue", name))
+    _replace(queue, SimpleQueue, "SimpleQueue")
     _replace_existing()
 
 

@@ -1,25 +1,28 @@
 """``offload``: code that blocks or computes, in a native thread.
 
-The threads are ours, not the hub's ten, which DNS and files share.
+The threads are ours, not the hub's ten, which DNS and files share. What a call starts
+with ``threading.Thread`` is a greenlet of its thread, and runs on when the call is over.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
-from gevent.hub import get_hub
-from gevent.threadpool import ThreadPool
-
 from concurrency import context
 from concurrency.conf import conf
+from concurrency.hub.per_hub import forget, per_hub
+from concurrency.tasks.native import NativeThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 logger = logging.getLogger("concurrency.tasks")
+
+_KEY = "concurrency.tasks.threads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,7 @@ def offload(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     _calls.add(call)
     try:
         # Waits for a free thread here, then for the call.
-        _threads().spawn(call.run).get()
+        _threads().run(call.run)
     except BaseException:
         call.abandoned = True
         if not call.running:
@@ -117,9 +120,17 @@ def offload_statistics() -> OffloadStatistics:
     )
 
 
-def _threads() -> ThreadPool:
-    """Return the threads of this hub; a pool can be used from its own hub only."""
-    hub: Any = get_hub()
-    if not hasattr(hub, "_concurrency_threads"):
-        hub._concurrency_threads = ThreadPool(conf.OFFLOAD_THREADS, hub=hub)
-    return cast("ThreadPool", hub._concurrency_threads)
+def _threads() -> NativeThreads:
+    """Return the threads of this hub: a call that offloads another one does not wait for itself."""
+    return per_hub(_KEY, lambda hub: NativeThreads(hub, conf.OFFLOAD_THREADS))
+
+
+def _after_fork() -> None:
+    """Leave the parent's threads, which do not run here."""
+    _calls.clear()
+    threads = forget(_KEY)
+    if threads is not None:
+        threads.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -27,7 +27,7 @@ from greenlet import getcurrent, greenlet
 
 from concurrency import context
 from concurrency.observe.greenlets import describe
-from concurrency.patching.locks import Lock
+from concurrency.patching.turnstile import Turnstile
 from concurrency.tasks.loose import forget_all
 
 __all__ = ["announce", "expect"]
@@ -165,7 +165,7 @@ def _forget_waits(others: list[Any]) -> None:
     for one in gc.get_objects():
         if _is(one, Waiter) and one.greenlet is not None and one.greenlet in others:
             one.clear()
-        elif _is(one, Lock):
+        elif _is(one, Turnstile):
             one.forget_waiters()
         elif _is(one, AbstractLinkable) and one.linkcount():
             for switch in switches:

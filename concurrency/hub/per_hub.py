@@ -1,0 +1,37 @@
+"""State that belongs to one hub: made when it is first asked for, gone with the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from gevent._hub_local import get_hub_if_exists
+from gevent.hub import get_hub
+
+T = TypeVar("T")
+
+_ATTRIBUTE = "_concurrency_state"
+
+
+def per_hub(key: str, make: Callable[[Any], T]) -> T:
+    """Return what this thread's hub has under a name.
+
+    Args:
+        key: the dotted name of the module that keeps it there, and of what it is.
+        make: called with the hub if there is nothing yet.
+    """
+    state = _state_of(get_hub())
+    if key not in state:
+        state[key] = make(get_hub())
+    return cast("T", state[key])
+
+
+def forget(key: str) -> Any:
+    """Remove what this thread's hub has under a name, and return it, or None."""
+    hub = get_hub_if_exists()
+    return None if hub is None else _state_of(hub).pop(key, None)
+
+
+def _state_of(hub: Any) -> dict[str, Any]:
+    state: dict[str, Any] = vars(hub).setdefault(_ATTRIBUTE, {})
+    return state

@@ -1,0 +1,217 @@
+"""Where greenlets and native threads wait for the same thing.
+
+What they wait for is only ever tried. Those who do not get it stand in a queue: a greenlet
+waits on its own hub while others run, and a thread without a hub natively. Whoever makes
+it available wakes the first, in whatever thread it waits. No native lock is held while
+anybody waits.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from time import monotonic
+from typing import Any
+
+import gevent
+from gevent._hub_local import get_hub_if_exists
+from gevent.exceptions import BlockingSwitchOutError, LoopExit
+from gevent.hub import Waiter, getcurrent
+from gevent.monkey import get_original
+
+allocate = get_original("_thread", "allocate_lock")
+_count_threads = get_original("_thread", "_count")
+
+# Guards all queues, for microseconds. Reentrant, because the garbage collector may run a
+# finaliser that takes a lock in the middle of this.
+guard = get_original("_thread", "RLock")()
+
+# Seconds for which a callback of the hub waits for a native thread.
+_PATIENCE_IN_HUB = 1.0
+
+
+class Waiting:
+    """One that waits: where it stands."""
+
+    __slots__ = ("owns", "since")
+
+    def __init__(self) -> None:
+        self.since = monotonic()
+        #: Whether it was given the lock.
+        self.owns = False
+
+    def wake(self) -> None:
+        """End the wait, or the next one; called in any thread, under the guard."""
+        raise NotImplementedError
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait for ``wake``; return whether it was there in time."""
+        raise NotImplementedError
+
+
+class _InThread(Waiting):
+    """A native thread that has no greenlets to run meanwhile."""
+
+    __slots__ = ("_woken",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._woken = allocate()
+        self._woken.acquire()
+
+    def wake(self) -> None:
+        if self._woken.locked():
+            self._woken.release()
+
+    def wait(self, seconds: float | None) -> bool:
+        return bool(self._woken.acquire(True, -1 if seconds is None else max(seconds, 0)))
+
+
+class _OnHub(Waiting):
+    """A greenlet, whose hub runs others meanwhile."""
+
+    __slots__ = ("_hub", "_waiter")
+
+    def __init__(self, hub: Any) -> None:
+        super().__init__()
+        self._hub = hub
+        self._waiter: Any = Waiter(hub)
+
+    def wake(self) -> None:
+        # A callback also keeps a loop from ending that has nothing else to wait for.
+        here: Any = get_hub_if_exists()
+        if here is self._hub:
+            self._hub.loop.run_callback(self._resume)
+        else:
+            self._hub.loop.run_callback_threadsafe(self._resume)
+
+    def _resume(self) -> None:
+        self._waiter.switch(None)
+
+    def wait(self, seconds: float | None) -> bool:
+        if seconds is None:
+            self._waiter.get()
+        elif gevent.with_timeout(max(seconds, 0), self._waiter.get, timeout_value=self) is self:
+            return False
+        self._waiter = Waiter(self._hub)
+        return True
+
+
+class Turnstile:
+    """What is tried, and the queue of those who wait for it."""
+
+    __slots__ = ("__weakref__", "_waiting")
+
+    # How an error puts it that nobody gets through.
+    _busy = ""
+
+    # Whether those who come last are served first.
+    _is_stack = False
+
+    def __init__(self) -> None:
+        self._waiting: deque[Waiting] | tuple[()] = ()
+
+    def _try(self) -> bool:
+        """Take it if it is there; never wait."""
+        raise NotImplementedError
+
+    def _give_back(self) -> None:
+        """Undo what a wait was given that is interrupted."""
+        raise NotImplementedError
+
+    def _has_more(self) -> bool:
+        """Return whether another can have it after it was taken."""
+        return False
+
+    def forget_waiters(self) -> None:
+        """Wake nobody of those that wait; in a child process, where they do not run."""
+        self._waiting = ()
+
+    def _wait(self, seconds: float | None) -> bool:
+        end = None if seconds is None else monotonic() + seconds
+        hub: Any = get_hub_if_exists()
+        if hub is None:
+            return self._queue_up(_InThread(), end)
+        if getcurrent() is hub:
+            return self._wait_in_hub(end)
+        try:
+            return self._queue_up(_OnHub(hub), end)
+        except LoopExit:
+            if not _count_threads() or threading._SHUTTING_DOWN:  # type: ignore[attr-defined]
+                raise
+        # No greenlet of this thread can do anything before another thread does, which may
+        # wake any of them: the loop has to go on although it has nothing to wait for.
+        watcher = hub.loop.async_()
+        watcher.start(lambda: None)
+        try:
+            return self._queue_up(_OnHub(hub), end)
+        finally:
+            watcher.close()
+
+    def _wait_in_hub(self, end: float | None) -> bool:
+        """Wait for a native thread, which gives it back soon; a greenlet could not meanwhile."""
+        patience = monotonic() + (_PATIENCE_IN_HUB if _count_threads() else 0)
+        if self._queue_up(_InThread(), patience if end is None else min(end, patience)):
+            return True
+        if end is not None and monotonic() >= end:
+            return False
+        raise BlockingSwitchOutError(
+            f"{self!r} {self._busy}, and a callback of the hub cannot wait for it"
+        )
+
+    def _queue_up(self, one: Waiting, end: float | None) -> bool:
+        """Return whether the lock was got before ``end``."""
+        try:
+            got = self._take(one, end)
+        except BaseException:
+            self._withdraw(one)
+            if one.owns:
+                self._give_back()
+            else:
+                self._wake_first()  # it may have been woken in place of another
+            raise
+        self._withdraw(one)
+        if not one.owns and (not got or self._has_more()):
+            self._wake_first()
+        return got or one.owns
+
+    def _take(self, one: Waiting, end: float | None) -> bool:
+        first = self._is_stack
+        while True:
+            self._enqueue(one, first)
+            if self._try():
+                return True
+            woken = one.wait(None if end is None else end - monotonic())
+            if one.owns or self._try():
+                return True
+            if not woken:
+                return False
+            first = True
+
+    def _enqueue(self, one: Waiting, first: bool) -> None:
+        with guard:
+            queue = self._waiting
+            if not isinstance(queue, deque):
+                queue = self._waiting = deque()
+            if first:
+                queue.appendleft(one)
+            else:
+                queue.append(one)
+
+    def _withdraw(self, one: Waiting) -> None:
+        with guard:
+            queue = self._waiting
+            if isinstance(queue, deque) and one in queue:
+                queue.remove(one)
+            if not queue:
+                self._waiting = ()
+
+    def _wake_first(self) -> None:
+        with guard:
+            queue = self._waiting
+            if isinstance(queue, deque) and queue:
+                queue.popleft().wake()
+
+
+os.register_at_fork(after_in_child=guard._at_fork_reinit)
