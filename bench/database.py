@@ -1,6 +1,6 @@
 """The PostgreSQL of a measurement: a temporary one, or that of DATABASE_URL.
 
-Also counts connections, as the server sees them. Knows nothing of web servers.
+Also counts connections, as the server sees them. Does not depend on web servers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def scratch(url: str, name: str = "bench_services") -> Iterator[str]:
 
 
 def named(url: str, name: str = NAME) -> str:
-    """Return the address with an application name, by which a server tells its clients apart."""
+    """Return the address with an application name, by which a server distinguishes its clients."""
     return f"{url}{'&' if '?' in url else '?'}application_name={name}"
 
 

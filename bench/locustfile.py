@@ -2,7 +2,7 @@
 
 Reads DEMO_USER, DEMO_PASSWORD and BENCH_SECONDS (how long each statement
 sleeps, default 0.2) from the environment. Name a class on the command line to
-run only that one. Knows nothing of how the server was started.
+run only that one. Does not depend on how the server was started.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long pages take whose services are slow, beside the same calls one after the other.
 
-Each service waits 0.3 s before each answer. Knows nothing of how it is printed, but for
+Each service waits 0.3 s before each answer. Does not depend on how it is printed, but for
 the columns.
 """
 

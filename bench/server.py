@@ -1,7 +1,7 @@
 """Starts the example under gunicorn on a free port, and stops it.
 
 The port is bound here and handed over, so that nobody else can take it between.
-Knows nothing of databases: their address comes in the environment.
+Does not depend on databases: their address comes in the environment.
 """
 
 from __future__ import annotations

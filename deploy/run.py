@@ -189,7 +189,7 @@ def _services() -> list[Service]:
 
 
 def _answers(service: Service, mark: str) -> bool:
-    """Whether somebody speaks HTTP there; what is said does not matter, and is not logged."""
+    """Whether a service answers HTTP there, with whatever status; the request is not logged."""
     connection = http.client.HTTPConnection(service.reachable, service.port, timeout=5)
     try:
         # For the icon no service asks another.

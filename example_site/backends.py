@@ -52,7 +52,7 @@ class BackendSlow(BackendError):
 
 
 class NotThere(BackendError):
-    """A service knows nothing of what it was asked for."""
+    """A service does not have what it was asked for."""
 
 
 class Refused(BackendError):

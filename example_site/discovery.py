@@ -1,7 +1,7 @@
 """Where the other services are, and the addresses of what they serve.
 
 A base URL comes from the settings, which have it from the environment
-(``SERVICE_URL_WELCOME``) or know the port for development. Knows nothing of how an
+(``SERVICE_URL_WELCOME``) or know the port for development. Does not depend on how an
 address is asked.
 """
 

@@ -1,6 +1,6 @@
 """What a timeline is made of: bars, their total, and the clock that times them.
 
-Knows nothing of drawing, templates or requests.
+Does not depend on drawing, templates or requests.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """HTTP basic authentication against the one account in the settings.
 
-Reads ``DEMO_USER`` and ``DEMO_PASSWORD``. Knows nothing of the views it guards.
+Reads ``DEMO_USER`` and ``DEMO_PASSWORD``. Does not depend on the views it guards.
 """
 
 from __future__ import annotations

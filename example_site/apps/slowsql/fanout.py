@@ -1,6 +1,6 @@
 """Ten pieces of slow work at the same time, and how long each of them took.
 
-Knows nothing of requests and responses: the views say what to run.
+Does not depend on requests and responses: the views say what to run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one slow SQL statement, for each kind of database.
 
 It sleeps *in the database* and computes there too, so that what is measured is
-a real wait for a server. Knows nothing of HTTP.
+a real wait for a server. Does not depend on HTTP.
 """
 
 from __future__ import annotations

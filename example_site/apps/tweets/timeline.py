@@ -1,6 +1,6 @@
 """Gathers names and tweets of several people: all of it at the same time.
 
-Names come from the service ``user``, tweets from the database. Knows nothing of requests.
+Names come from the service ``user``, tweets from the database. Does not depend on requests.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Greets people, with what other services know.
 
-``greet`` greets one, ``greet_everyone`` all at once. Knows nothing of requests, pages
+``greet`` greets one, ``greet_everyone`` all at once. Does not depend on requests, pages
 or languages of pages.
 """
 
