@@ -267,3 +267,10 @@ def test_what_ci_runs_are_verbs_of_the_makefile() -> None:
     assert steps == re.findall(
         r"^\d\. `(.+?)`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
     ), "CONTRIBUTING.md names all of them, in their order"
+
+
+def test_every_page_of_the_documentation_is_linked() -> None:
+    """The README or CONTRIBUTING leads to each page, and to none that is missing."""
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")]
+    linked = set(re.findall(r"\(docs/([\w-]+\.md)[#)]", "\n".join(texts)))
+    assert linked == {page.name for page in (ROOT / "docs").glob("*.md")}
