@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 # Seconds between two attempts: at first, and at most. Small, because it is also how
 # long a server that is back may go unnoticed.
 _BASE = 0.1
 _CAP = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A time in which a server refuses connections.
+
+    Attributes:
+        seconds: how long it has lasted.
+        attempts: how many have failed.
+        reason: why the last one has.
+    """
+
+    seconds: float
+    attempts: int
+    reason: str
 
 
 class BackOff:
@@ -19,21 +36,25 @@ class BackOff:
     "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015). Of the variants
     there it is the one that never asks again at once.
 
+    Args:
+        clock: tells the seconds.
+
     Attributes:
         failures: how many have failed in a row.
         reason: why the last one has failed, None without a failure.
     """
 
-    __slots__ = ("_next", "_since", "failures", "reason")
+    __slots__ = ("_clock", "_next", "_since", "failures", "reason")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.failures = 0
         self.reason: str | None = None
         self._since = self._next = 0.0
 
     def failed(self, error: BaseException) -> None:
         """Take note of a failure, and begin a pause."""
-        now = time.monotonic()
+        now = self._clock()
         if not self.failures:
             self._since = now
         pause = min(_CAP, _BASE * 2.0 ** min(self.failures, 10))
@@ -48,8 +69,11 @@ class BackOff:
 
     def left(self) -> float:
         """Return how many seconds of the pause are left, 0 without one."""
-        return max(0.0, self._next - time.monotonic()) if self.failures else 0.0
+        return max(0.0, self._next - self._clock()) if self.failures else 0.0
 
-    def age(self) -> float:
-        """Return for how many seconds the server has refused, 0 when it does not."""
-        return time.monotonic() - self._since if self.failures else 0.0
+    def outage(self) -> Outage | None:
+        """Return what is known of a server that refuses, None if it does not."""
+        if self.reason is None:
+            return None
+        seconds = self._clock() - self._since
+        return Outage(seconds=seconds, attempts=self.failures, reason=self.reason)

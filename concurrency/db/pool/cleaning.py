@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import select as patched_select
-from typing import Any
 
 import gevent
 from gevent.monkey import get_original
 
-from concurrency.db.drivers.driver import KILL_BUDGET, Driver
+from concurrency.db.drivers.driver import KILL_BUDGET
 from concurrency.db.pool.connection import PooledConnection
 
 logger = logging.getLogger("concurrency.db")
@@ -24,12 +23,13 @@ class _BudgetSpent(Exception):
     """The server has not answered within the budget."""
 
 
-def is_alive(driver: Driver, raw: Any) -> bool:
+def is_alive(connection: PooledConnection) -> bool:
     """Return whether an idle connection is still of use.
 
     A server that has ended a session has said so, or closed the socket: there is
     something to read. Only then a round trip is made.
     """
+    driver, raw = connection.driver, connection.raw
     if driver.is_closed(raw):
         return False
     descriptor = driver.fileno(raw)
@@ -41,7 +41,7 @@ def is_alive(driver: Driver, raw: Any) -> bool:
     except Exception as error:  # noqa: BLE001 - whatever it is, the connection is of no use
         logger.info("discarding a connection that the server has ended: %s", error)
         return False
-    return driver.is_clean(raw)
+    return connection.is_at_rest()
 
 
 def _is_readable(descriptor: int) -> bool:
@@ -50,37 +50,36 @@ def _is_readable(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def is_clean(driver: Driver, connection: PooledConnection) -> bool:
+def is_clean(connection: PooledConnection) -> bool:
     """Return whether the next holder may have a connection as it is. Never waits."""
-    raw = connection.raw
+    driver, raw = connection.driver, connection.raw
     if raw.tainted or (connection.cursors and connection.has_open_cursors()):
         return False
-    return driver.is_clean(raw) and driver.attributes(raw) == connection.attributes
+    return bool(driver.is_clean(raw) and driver.attributes(raw) == connection.attributes)
 
 
-def make_clean(driver: Driver, connection: PooledConnection) -> bool:
+def make_clean(connection: PooledConnection) -> bool:
     """Stop what runs on a connection, roll back, reset; return whether it worked."""
-    if driver.is_closed(connection.raw):
+    driver, raw = connection.driver, connection.raw
+    if driver.is_closed(raw) or not connection.is_as_it_was():  # there is no general way back
         return False
-    if driver.attributes(connection.raw) != connection.attributes:
-        return False  # there is no general way back
     try:
         with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
-            if not driver.is_clean(connection.raw):
-                driver.clean(connection.raw, KILL_BUDGET)
-            _close_cursors(driver, connection)
+            if not connection.is_at_rest():
+                driver.clean(raw, KILL_BUDGET)
+            _close_cursors(connection)
             if connection.tainted:
-                driver.reset(connection.raw)
+                driver.reset(raw)
                 connection.was_reset()
     except Exception as error:  # noqa: BLE001 - the connection is closed instead
         logger.info("closing a connection that could not be cleaned: %r", error)
         return False
-    return driver.is_clean(connection.raw)
+    return connection.is_at_rest()
 
 
-def _close_cursors(driver: Driver, connection: PooledConnection) -> None:
+def _close_cursors(connection: PooledConnection) -> None:
     """Close what the holder has left open on the server."""
     while connection.cursors:
         cursor = connection.cursors.pop()
         if not cursor.closed:
-            driver.close_cursor(cursor)
+            connection.driver.close_cursor(cursor)

@@ -16,6 +16,10 @@ from concurrency.db.drivers.handles import Guard, count
 # For servers that accept a connection and never answer; seconds.
 CONNECT_LIMIT = 10.0
 
+#: Seconds for which a connection that was given back is lent without a look at its
+#: socket: a server that ends the session within them would have hit a statement as well.
+WARM = 0.001
+
 
 class Template(Protocol):
     """Opens the connections of a pool, which are all alike."""
@@ -32,6 +36,7 @@ class PooledConnection:
 
     Attributes:
         raw: the driver's connection.
+        driver: how to handle it.
         guard: refuses handles of earlier leases.
         generation: of the pool when it was opened; an older one is not reused.
         expires: when it has lived long enough, on the monotonic clock.
@@ -51,6 +56,7 @@ class PooledConnection:
         "attributes",
         "configured",
         "cursors",
+        "driver",
         "expires",
         "generation",
         "guard",
@@ -61,9 +67,10 @@ class PooledConnection:
         "set_up",
     )
 
-    def __init__(self, raw: Any, attributes: Any, *, generation: int, lifetime: float) -> None:
+    def __init__(self, raw: Any, driver: Driver, *, generation: int, lifetime: float) -> None:
         self.raw = raw
-        self.attributes = attributes
+        self.driver = driver
+        self.attributes = driver.attributes(raw)
         self.generation = generation
         now = time.monotonic()
         # Up to a tenth shorter, so that those opened together do not end together.
@@ -106,6 +113,14 @@ class PooledConnection:
         # Without that of the wrapper.
         self.guard.is_wanted = 0 < self.references <= count(self.raw)
 
+    def is_at_rest(self) -> bool:
+        """Return whether nothing goes on: it is open, idle and outside any transaction."""
+        return self.driver.is_clean(self.raw)
+
+    def is_as_it_was(self) -> bool:
+        """Return whether the driver's side of the session is as set-up has left it."""
+        return bool(self.driver.attributes(self.raw) == self.attributes)
+
     def has_open_cursors(self) -> bool:
         """Return whether a cursor on the server has rows that were not read."""
         return any(not cursor.closed for cursor in self.cursors)
@@ -129,8 +144,7 @@ def open_connection(
     late = OperationalError(f"no connection to the server within {CONNECT_LIMIT:g} s")
     with gevent.Timeout(CONNECT_LIMIT, late):
         raw = template.open_raw()
-    attributes = driver.attributes(raw)
-    return PooledConnection(raw, attributes, generation=generation, lifetime=lifetime)
+    return PooledConnection(raw, driver, generation=generation, lifetime=lifetime)
 
 
 def is_of_server(driver: Driver, error: BaseException) -> bool:

@@ -18,6 +18,7 @@ from concurrency.db.drivers.driver import Driver, close
 from concurrency.db.errors import PoolStarvation, PoolTimeout
 from concurrency.db.pool import cleaning
 from concurrency.db.pool.connection import (
+    WARM,
     PooledConnection,
     Template,
     is_of_server,
@@ -26,7 +27,7 @@ from concurrency.db.pool.connection import (
 from concurrency.db.pool.lease import Holding, Lease
 from concurrency.db.pool.options import PoolOptions
 from concurrency.db.pool.reaper import INTERVAL, Reaper
-from concurrency.db.pool.slots import WARM, Slots
+from concurrency.db.pool.slots import Slots
 from concurrency.db.pool.starvation import find_circle
 from concurrency.db.pool.statistics import PoolStatistics
 from concurrency.db.pool.waiters import QueueFull, Waiter
@@ -64,9 +65,7 @@ class Pool:
         self.fingerprint = template.fingerprint()
         self._driver = driver
         self._slots = Slots(options)
-        self._reaper = Reaper(
-            alias, self._slots, self.give_back, self._close, lambda each: driver.is_clean(each.raw)
-        )
+        self._reaper = Reaper(alias, self._slots, self.give_back, self._close)
         self._looked = 0.0
 
     def statistics(self) -> PoolStatistics:
@@ -136,7 +135,7 @@ class Pool:
                 self.look_for_starvation()
             self._open_what_is_wanted()
             if not waiter.is_served():
-                next_attempt = self._slots.back_off.left() or INTERVAL
+                next_attempt = self._slots.pause() or INTERVAL
                 waiter.wait(min(left, next_attempt, max(0.0, self._looked + pause - now)))
                 now = time.monotonic()
         if waiter.error is not None:
@@ -147,7 +146,7 @@ class Pool:
         if connection is None or not self._slots.is_current(connection, lease.since):
             return False
         is_warm = lease.since - connection.idle_since < WARM
-        return is_warm or cleaning.is_alive(self._driver, connection.raw)
+        return is_warm or cleaning.is_alive(connection)
 
     def give_back(self, lease: Lease, *, fit: bool = True) -> None:
         """End a lease. Never waits, so that it may be called in the hub.
@@ -162,7 +161,7 @@ class Pool:
         connection = lease.connection
         if connection is None:
             return
-        as_it_is = fit and cleaning.is_clean(self._driver, connection)
+        as_it_is = fit and cleaning.is_clean(connection)
         unfit = self._slots.give_back(lease, fit=as_it_is)
         if unfit is not None:
             home.spawn(self._clean if fit else self._close, unfit)
@@ -182,10 +181,9 @@ class Pool:
         except BaseException as error:  # noqa: BLE001 - raised in the greenlet that waits
             self._not_opened(error)
             return
-        if slots.back_off.failures:
-            logger.warning(
-                "pool %r: connected again after %.1f s", self.alias, slots.back_off.age()
-            )
+        outage = slots.outage()
+        if outage is not None:
+            logger.warning("pool %r: connected again after %.1f s", self.alias, outage.seconds)
         self._reaper.watch()
         if slots.opened(connection):
             self._open_what_is_wanted()
@@ -196,8 +194,10 @@ class Pool:
         of_server = is_of_server(self._driver, error)
         told = self._slots.failed(error, of_server=of_server)
         # An outage is one line, however many wait for its end.
-        if self._slots.back_off.failures == 1 or not (told or of_server):
-            reason = self._slots.back_off.reason or error
+        outage = self._slots.outage()
+        is_first = outage is not None and outage.attempts == 1
+        if is_first or not (told or of_server):
+            reason = error if outage is None else outage.reason
             logger.warning("pool %r: cannot connect: %s", self.alias, reason)
         if told:
             self._open_what_is_wanted()
@@ -207,7 +207,7 @@ class Pool:
         kept = False
         connection.guard.keep()
         try:
-            if self._slots.is_wanted(connection) and cleaning.make_clean(self._driver, connection):
+            if self._slots.is_wanted(connection) and cleaning.make_clean(connection):
                 self._reaper.watch()
                 kept = self._slots.cleaned(connection)
         finally:  # whatever a driver raises, or the slot would be lost
@@ -217,7 +217,7 @@ class Pool:
     def _close(self, connection: PooledConnection) -> None:
         connection.guard.keep()
         try:
-            close(self._driver, connection.raw)
+            close(connection.driver, connection.raw)
         finally:
             self._slots.ended()
             self._open_what_is_wanted()
@@ -261,8 +261,7 @@ class Pool:
             self._slots.fail(waiter, error)
 
     def _timeout(self, seconds: float, kind: type[E] = PoolTimeout) -> E:
-        self._slots.timeouts += 1
-        numbers = self._slots.statistics()
+        numbers, outage = self._slots.timed_out(), self._slots.outage()
         return kind(
             self.alias,
             seconds=seconds,
@@ -270,6 +269,6 @@ class Pool:
             waiting=numbers.waiting,
             connecting=numbers.connecting,
             discarding=numbers.discarding,
-            refused=self._slots.back_off.reason,
+            refused=None if outage is None else outage.reason,
             holders=tuple(lease.describe() for lease in self._slots.leases()),
         )

@@ -37,7 +37,6 @@ class Reaper:
         slots: what it looks at.
         give_back: ends a lease.
         close: closes a connection that is in no slot's use any more.
-        is_at_rest: tells whether nothing goes on on a connection.
     """
 
     def __init__(
@@ -46,13 +45,11 @@ class Reaper:
         slots: Slots,
         give_back: Callable[[Lease], None],
         close: Callable[[PooledConnection], None],
-        is_at_rest: Callable[[PooledConnection], bool],
     ) -> None:
         self._alias = alias
         self._slots = slots
         self._give_back = give_back
         self._close = close
-        self._is_at_rest = is_at_rest
         self._timer: Any = None
         self._is_watching = False
 
@@ -73,9 +70,9 @@ class Reaper:
     def _reclaim(self, leases: list[Lease]) -> None:
         """Note which greenlets are idle, and take from as many as are waited for."""
         now = time.monotonic()
-        wanted = self._slots.waiting()
+        wanted = self._slots.statistics().waiting
         for lease in leases:
-            if lease.connection is None or not self._is_at_rest(lease.connection):
+            if (connection := lease.connection) is None or not connection.is_at_rest():
                 lease.idle_since = 0.0
             elif not lease.idle_since:
                 lease.idle_since = now

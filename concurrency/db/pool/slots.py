@@ -15,16 +15,12 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-from concurrency.db.pool.back_off import BackOff
-from concurrency.db.pool.connection import PooledConnection
+from concurrency.db.pool.back_off import BackOff, Outage
+from concurrency.db.pool.connection import WARM, PooledConnection
 from concurrency.db.pool.lease import Lease
 from concurrency.db.pool.options import PoolOptions
 from concurrency.db.pool.statistics import PoolStatistics
 from concurrency.db.pool.waiters import Queue, QueueFull, Waiter
-
-#: Seconds for which a connection that was given back is lent without a look at its
-#: socket: a server that ends the session within them would have hit a statement as well.
-WARM = 0.001
 
 
 class Slots:
@@ -45,12 +41,12 @@ class Slots:
         self._connecting = 0
         self._discarding = 0
         self._closed = False
-        #: When a server that refuses is asked again.
-        self.back_off = BackOff()
+        # When a server that refuses is asked again.
+        self._back_off = BackOff()
         #: Grows when what was open before is not wanted any more.
         self.generation = 0
-        #: How many have waited in vain.
-        self.timeouts = 0
+        # How many have waited for as long as they may.
+        self._timeouts = 0
 
     def take_warm(self, lease: Lease) -> bool:
         """Give a lease the connection that was in use just now, if nobody queues for one.
@@ -118,12 +114,7 @@ class Slots:
             return connection
 
     def is_current(self, connection: PooledConnection, now: float) -> bool:
-        """Return whether a connection is young enough to be used.
-
-        Args:
-            connection: the one that is asked about.
-            now: the time, on the monotonic clock.
-        """
+        """Return whether a connection is young enough to be used at a monotonic time."""
         return connection.generation == self.generation and now < connection.expires
 
     def is_wanted(self, connection: PooledConnection) -> bool:
@@ -136,7 +127,9 @@ class Slots:
         Returns False when it has to be closed instead.
         """
         connection.idle_since = now = monotonic()
-        if now >= connection.expires or (self._closed and not self._may_serve(connection)):
+        # A closed pool still has a use for a connection: for who waits.
+        is_wanted = not self._closed or (self._waiters and connection.generation == self.generation)
+        if now >= connection.expires or not is_wanted:
             return False
         if connection.cursors:
             connection.cursors.clear()  # none of them is open
@@ -147,10 +140,6 @@ class Slots:
         else:
             self._idle.append(connection)
         return True
-
-    def _may_serve(self, connection: PooledConnection) -> bool:
-        """Return whether a closed pool still has a use for a connection: for who waits."""
-        return bool(self._waiters) and connection.generation == self.generation
 
     # Opening
 
@@ -169,8 +158,8 @@ class Slots:
             least = 0 if self._closed else self._options.min_size
             wanted = max(len(self._waiters) - self._connecting, least - self._used())
             free = self._options.max_size - self._used()
-            if self.back_off.failures:
-                free = min(free, 0 if self._connecting or self.back_off.left() else 1)
+            if self._back_off.failures:
+                free = min(free, 0 if self._connecting or self._back_off.left() else 1)
             number = max(0, min(wanted, free))
             self._connecting += number
             return number
@@ -179,7 +168,7 @@ class Slots:
         """Put a new connection to use; False if it has to be closed again."""
         with self._lock:
             self._connecting -= 1
-            self.back_off.succeeded()
+            self._back_off.succeeded()
             if self._put(connection):
                 return True
             self._discarding += 1
@@ -199,7 +188,7 @@ class Slots:
         with self._lock:
             self._connecting -= 1
             if of_server:
-                self.back_off.failed(error)
+                self._back_off.failed(error)
             everybody = of_server and not self._used()
             told = len(self._waiters) if everybody else min(1, len(self._waiters))
             for number in range(told):
@@ -256,6 +245,16 @@ class Slots:
 
     # Looking
 
+    def outage(self) -> Outage | None:
+        """Return what is known of a server that refuses, None if it does not."""
+        with self._lock:
+            return self._back_off.outage()
+
+    def pause(self) -> float:
+        """Return for how many seconds a server that refuses is left alone."""
+        with self._lock:
+            return self._back_off.left()
+
     def leases(self) -> list[Lease]:
         """Return the leases, the oldest first."""
         with self._lock:
@@ -275,13 +274,15 @@ class Slots:
         """Return whether a greenlet is in the queue."""
         return self._waiters.has(greenlet)
 
-    def waiting(self) -> int:
-        """Return how many are in the queue."""
-        return len(self._waiters)
-
     def is_quiet(self) -> bool:
         """Return whether there is nothing to look after."""
         return not (self._leases or self._idle)
+
+    def timed_out(self) -> PoolStatistics:
+        """Count a caller that gets no connection; return the numbers at this moment."""
+        with self._lock:
+            self._timeouts += 1
+            return self.statistics()
 
     def statistics(self) -> PoolStatistics:
         """Return the numbers at this moment."""
@@ -295,5 +296,5 @@ class Slots:
                 connecting=self._connecting,
                 discarding=self._discarding,
                 waiting=len(self._waiters),
-                timeouts=self.timeouts,
+                timeouts=self._timeouts,
             )

@@ -14,7 +14,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from gevent.monkey import get_original
 
 from concurrency.db.drivers import handles
-from concurrency.db.drivers.driver import Driver
 from concurrency.db.pool.connection import PooledConnection
 from concurrency.db.pool.lease import Lease
 
@@ -24,7 +23,6 @@ native_thread = get_original("_thread", "get_ident")
 class Lending(BaseDatabaseWrapper):  # type: ignore[misc]
     """Part of a pooled wrapper: decides whether its lease may be given back meanwhile."""
 
-    driver: Driver
     _lease: Lease | None
     _leased_from: Any
     _kept: int
@@ -69,10 +67,11 @@ class Lending(BaseDatabaseWrapper):  # type: ignore[misc]
             return "other threads share it"
         if pooled.has_open_cursors():
             return "a cursor on the server is open"
-        if not self.driver.is_clean(pooled.raw):
+        if not pooled.is_at_rest():
             return "a statement or transaction goes on"
-        is_as_it_was = self.driver.attributes(pooled.raw) == pooled.attributes
-        return None if is_as_it_was else "the driver's connection was changed, as by an adapter"
+        if not pooled.is_as_it_was():
+            return "the driver's connection was changed, as by an adapter"
+        return None
 
     # Taken back from an idle greenlet
 

@@ -68,7 +68,7 @@ class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
         if not pooled.set_up <= changed or None in pooled.set_up:
             was_tainted = pooled.tainted
             pooled.must_be_reset()
-            if not cleaning.make_clean(self.driver, pooled):
+            if not cleaning.make_clean(pooled):
                 return False
             changed = self._do_set_up(pooled)
             pooled.tainted = was_tainted

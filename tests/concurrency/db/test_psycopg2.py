@@ -16,7 +16,7 @@ OTHERS = ("*mysql*", "*sqlite*", "*native*", "*turns*", "*psycopg2*", "*opening*
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_suite_holds_with_psycopg2():
     """Django picks psycopg2 where psycopg 3 cannot be imported."""
     done = subprocess.run(

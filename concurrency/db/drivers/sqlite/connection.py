@@ -24,8 +24,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("concurrency.db")
 
-# Seconds that a write inside a transaction gets to end before it is interrupted,
-# because SQLite answers that by rolling back the whole transaction.
+# Seconds that a write in a transaction gets to end: interrupted, it would roll back all of it.
 _WRITE_GRACE = 0.1
 
 _isolation_level: Any = sqlite3.Connection.__dict__["isolation_level"]
