@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install db run demo test thorough lint bench soak freeze
+.PHONY: install db run demo test thorough fuzz lint bench soak freeze
 
 install: $(INSTALLED)
 
@@ -34,6 +34,10 @@ test: install
 # What would take CI too long: more cases of what `make test` samples.
 thorough: install
 	$(PYTHON) -m pytest -m thorough $(ARGS)
+
+# A minute or two of changed requests, to the parser and to a server.
+fuzz: install
+	$(PYTHON) -m pytest -m thorough tests/concurrency/server/http1 $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

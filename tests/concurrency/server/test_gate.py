@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from types import SimpleNamespace
 
 import gevent
 import pytest
 from django.http import HttpResponse
 from gevent.event import Event
 
+from concurrency.server.worker import gate
 from concurrency.server.worker.drain import Drain
 from concurrency.server.worker.gate import Gate
 
@@ -85,11 +87,26 @@ def test_requests_in_flight_are_limited_and_the_others_come_in_order():
     assert not asking.gate.in_flight()
 
 
-def test_a_burst_is_served_to_its_end():
-    """Nobody is turned away because many come at once."""
-    asking = Asking(burning(0.002), shed_after=5.0)
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of the gate, which stands still until a test moves it."""
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(gate, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    return now
+
+
+@pytest.mark.parametrize(("shed_after", "is_served"), [(5.0, True), (1.0, False)])
+def test_a_burst_is_served_to_its_end(clock, shed_after, is_served):
+    """Nobody is turned away because many come at once, if all are served within SHED_AFTER."""
+
+    def takes_some_time(environ, start_response):
+        clock.seconds += 0.04
+        start_response("200 OK", [])
+        return [b"done"]
+
+    asking = Asking(takes_some_time, shed_after=shed_after)
     gevent.joinall(asking.spawn(100))
-    assert asking.statuses == ["200 OK"] * 100
+    assert (asking.statuses == ["200 OK"] * 100) is is_served
 
 
 def test_one_long_wait_is_no_overload():
@@ -219,11 +236,20 @@ def test_a_line_that_does_not_move_is_noticed():
     assert asking.gate.stalled() == 0.0
 
 
-def test_nobody_is_turned_away_when_that_is_off():
+@pytest.mark.parametrize(("shed_after", "are_shed"), [(None, False), (1.0, True)])
+def test_nobody_is_turned_away_when_that_is_off(clock, shed_after, are_shed):
     """`SHED_AFTER` None is for those whose clients would rather wait."""
-    asking = Asking(burning(0.002), shed_after=None)
-    gevent.joinall(asking.spawn(50))
-    assert asking.gate.shed == 0
+    event = Event()
+    asking = Asking(waiting_for(event), limit=1, shed_after=shed_after)
+    greenlets = []
+    for _ in range(4):
+        greenlets += asking.spawn(3)  # who comes has the gate look at the line
+        gevent.idle()
+        clock.seconds += 100
+    assert (asking.gate.shed > 0) is are_shed
+    event.set()
+    gevent.joinall(greenlets)
+    assert ("503 Service Unavailable" in asking.statuses) is are_shed
 
 
 def test_a_client_that_leaves_the_line_holds_up_nobody():

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import time
 from importlib.util import find_spec
 
 import pytest
@@ -38,12 +37,10 @@ def test_they_are_cancelled_when_they_take_too_long(start):
 
 def test_an_idle_client_does_not_hold_up_the_end_of_the_stock_worker(start):
     """It ends at its next look at its clients, not after the graceful timeout."""
-    server = start("--graceful-timeout", "30", "--keep-alive", "30", worker=STOCK)
+    server = start("--graceful-timeout", "300", "--keep-alive", "300", worker=STOCK)
     idle = server.connect()
     assert idle.get()[0] == 200
-    begun = time.monotonic()
-    assert server.terminate() == 0
-    assert time.monotonic() - begun < 4
+    assert server.terminate() == 0  # which has a limit far below those
     assert idle.is_closed()
 
 

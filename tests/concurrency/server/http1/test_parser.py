@@ -74,6 +74,15 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     return whole, [whole[begin:end] for begin, end in pairs if begin < end]
 
 
+@pytest.mark.thorough
+@settings(max_examples=20_000, deadline=None)
+@given(streams())
+def test_pieces_never_matter(stream: tuple[bytes, list[bytes]]) -> None:
+    """As the test below, for about a minute: `make fuzz`."""
+    whole, pieces = stream
+    assert outcomes(pieces) == outcomes([whole])
+
+
 @settings(max_examples=300, deadline=None)
 @given(streams())
 def test_pieces_do_not_matter(stream: tuple[bytes, list[bytes]]) -> None:

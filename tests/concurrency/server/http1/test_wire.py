@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from deploy.cluster import free_port
+from tests.concurrency.server.http1.test_parser import outcomes as parsed
+from tests.concurrency.server.http1.test_parser import streams
 from tests.concurrency.server.http1.vectors import SMUGGLED, VECTORS, Vector
 from tests.servers import until
 
@@ -141,3 +144,29 @@ def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
+
+
+def _is_answered_as_parsed(server: Echo, stream: tuple[bytes, list[bytes]]) -> None:
+    whole, _ = stream
+    answers = re.findall(rb"HTTP/1\.[01] [2-5]\d\d ", say(server.port, whole, ends=True))
+    assert len(answers) == len(parsed([whole]))
+    assert server.process.poll() is None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(streams())
+def test_any_bytes_are_answered_as_they_are_parsed(
+    server: Echo, stream: tuple[bytes, list[bytes]]
+) -> None:
+    """As many responses come as there are requests and refusals, whatever is sent."""
+    _is_answered_as_parsed(server, stream)
+
+
+@pytest.mark.thorough
+@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(streams())
+def test_many_more_bytes_are_answered_as_they_are_parsed(
+    server: Echo, stream: tuple[bytes, list[bytes]]
+) -> None:
+    """As the test before, for about a minute: `make fuzz`."""
+    _is_answered_as_parsed(server, stream)
