@@ -153,6 +153,19 @@ class _Adapter(HTTPAdapter, _NativeLocal):  # type: ignore[misc]
             "https": _kept(HTTPSConnectionPool, limit),
         }
 
+    def close(self) -> None:
+        """Close the connections that are not in use; the others when they are given back.
+
+        urllib3 leaves that to the garbage collector, and so would let a pool live for as
+        long as the traceback of one of its errors.
+        """
+        managers = [self.poolmanager, *self.proxy_manager.values()]
+        keyed = [(manager.pools, manager.pools.keys()) for manager in managers]
+        pools = [container[key] for container, keys in keyed for key in keys]
+        super().close()
+        for pool in pools:
+            pool.close()
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().send(request, *args, **kwargs)

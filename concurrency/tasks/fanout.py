@@ -111,7 +111,7 @@ def _collect(
             if call is None:
                 break
             fn, args = call
-            tasks.append(group.start(Task(group, fn, args, {}, inherited)))
+            tasks.append(group.start(Task(group.finished, fn, args, {}, inherited)))
     if not return_exceptions:
         return [task.result() for task in tasks]
     return [_outcome(task) for task in tasks]

@@ -91,7 +91,7 @@ class TaskGroup:
             RuntimeError: the block has not been entered, or has been left.
             TaskCancelled: the group is being cancelled.
         """
-        return self.start(Task(self, fn, args, kwargs, context.capture()))
+        return self.start(Task(self.finished, fn, args, kwargs, context.capture()))
 
     def start(self, task: Task[T]) -> Task[T]:
         """Admit a task; for verbs that are built on this class."""
@@ -128,7 +128,7 @@ class TaskGroup:
             self._running += 1
             self._queue.popleft().start()
 
-    def finished(self, task: Task[T], *, had_started: bool) -> None:
+    def finished(self, task: Task[T], had_started: bool) -> None:
         """Take note of a task's end; called once by each, in its greenlet or the hub."""
         self._unfinished.discard(task)
         if had_started:

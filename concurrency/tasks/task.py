@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import gevent
 from gevent.event import Event
 
 from concurrency import context
 from concurrency.errors import TaskCancelled
-
-if TYPE_CHECKING:
-    from concurrency.tasks.group import TaskGroup
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -25,14 +22,22 @@ class Task(Generic[T_co]):
     """A call that a ``TaskGroup`` runs.
 
     Made by ``TaskGroup.spawn``, never by hand.
+
+    Args:
+        on_end: called once, in the task's greenlet or in the hub, with the task and
+            whether it had started. Must not wait.
+        fn: what it calls.
+        args: positional arguments of the call.
+        kwargs: keyword arguments of the call.
+        inherited: the context that the call runs in.
     """
 
     __slots__ = (
         "_args",
         "_ended",
-        "_group",
         "_inherited",
         "_kwargs",
+        "_on_end",
         "_state",
         "_value",
         "cancelled",
@@ -43,13 +48,13 @@ class Task(Generic[T_co]):
 
     def __init__(
         self,
-        group: TaskGroup,
+        on_end: Callable[[Task[Any], bool], None],
         fn: Callable[..., T_co],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         inherited: context.Inherited,
     ) -> None:
-        self._group = group
+        self._on_end = on_end
         #: What it calls.
         self.fn = fn
         self._args = args
@@ -146,7 +151,7 @@ class Task(Generic[T_co]):
     def _finish(self) -> None:
         had_started = self._state != _QUEUED
         self._state = _DONE
-        self._group.finished(self, had_started=had_started)
+        self._on_end(self, had_started)
         if self._ended is not None:
             self._ended.set()
 
