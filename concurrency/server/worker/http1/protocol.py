@@ -166,12 +166,20 @@ class Protocol:
         except BaseException:  # noqa: BLE001 - whatever it is, the client gets an answer
             self._failed(connection, request, response)
         finally:
+            self._ended(request, response, started)
+        if response.should_close() or not self.limits.idle:
+            request.force_close()
+
+    def _ended(self, request: Request, response: Response, started: datetime | None) -> None:
+        """Log a response, and tell the hook; an error there is none of the client's."""
+        environ = request.environ
+        try:
             if started is not None:
                 self.worker.log.access(response, request, environ, datetime.now() - started)
             if self._post_request is not None:
                 self._post_request(self.worker, request, environ, response)
-        if response.should_close() or not self.limits.idle:
-            request.force_close()
+        except Exception:
+            self.worker.log.exception("Exception in post_request hook")
 
     def _count(self, response: Response) -> None:
         worker = self.worker

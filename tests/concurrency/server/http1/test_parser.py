@@ -11,6 +11,8 @@ from concurrency.server.worker.http1.parser import Parser
 from concurrency.server.worker.http1.rules import Rules
 from tests.concurrency.server.http1.vectors import VECTORS, Vector
 
+pytestmark = pytest.mark.timeout(600)
+
 RULES = Rules(body=1_000_000)
 
 
@@ -75,7 +77,7 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
 
 
 @pytest.mark.thorough
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 @given(streams())
 def test_pieces_never_matter(stream: tuple[bytes, list[bytes]]) -> None:
     """As the test below, for about a minute: `make fuzz`."""

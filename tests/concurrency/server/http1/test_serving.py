@@ -261,3 +261,25 @@ def test_bodies_are_kept_in_the_chosen_folder(tmp_path: Path) -> None:
         assert b"<900000>" in server.say(head % 900_000 + b"a" * 900_000)
         assert b" 503 Service Unavailable\r\n" in server.say(head % 2_000_000 + b"a" * 2_000_000)
         assert b"<900000>" in server.say(head % 900_000 + b"a" * 900_000)
+
+
+HOOKS = """
+def pre_request(worker, req):
+    print("before", req.method, req.path, req.query, dict(req.headers)["X-A"], flush=True)
+
+def post_request(worker, req, environ, resp):
+    print("after", req.uri, environ["PATH_INFO"], resp.status, resp.sent, flush=True)
+    raise LookupError("the hook fails")
+"""
+
+
+def test_hooks_of_users_know_requests_and_responses(tmp_path: Path) -> None:
+    """As with gunicorn's own workers; an error of theirs is logged, and costs no connection."""
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    with Server(tmp_path, "-c", str(tmp_path / "hooks.py")) as server:
+        get = b"GET /one?q HTTP/1.1\r\nX-A: b\r\n"
+        data = server.say(get + b"Host: x\r\n\r\n", get + CLOSE)
+        assert data.count(b"HTTP/1.1 200 OK") == 2
+        until(lambda: server.text.count("LookupError: the hook fails") == 2, "both are logged")
+        assert server.text.count("before GET /one q b") == 2
+        assert server.text.count("after /one?q /one 200 OK 4") == 2
