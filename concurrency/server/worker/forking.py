@@ -83,8 +83,7 @@ def _others() -> list[Any]:
         if _is(one, greenlet)
         and one is not here
         and not isinstance(one, Hub)
-        and not one.dead
-        and (one.gr_frame is not None or isinstance(one, gevent.Greenlet))
+        and not one.dead  # also one that has not begun, as of `spawn_raw`
     ]
 
 

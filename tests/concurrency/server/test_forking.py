@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from tests.concurrency.server.served import Served
+from tests.concurrency.server.served import ROOT, Served
 from tests.servers import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -20,6 +22,8 @@ import os
 import queue
 import select
 import socket
+import subprocess
+import sys
 import stat
 import threading
 import time
@@ -146,7 +150,7 @@ def start(tmp_path):
 def test_no_greenlet_of_the_arbiter_runs_in_a_worker(start, worker):
     """Whatever a greenlet waits for, in a worker it is neither resumed nor ended."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(60)
         port = str(listener.getsockname()[1])
         arguments = ("--worker-class", worker, "--workers", "2", "--", "--preload")
         server = start(APP, *arguments, PEER_OF_TEST=port).is_ready()
@@ -242,3 +246,31 @@ def test_threads_of_the_application_do_not_run_beside_the_probes(start):
     text = resumed.read_text()
     assert text.count(f"job {ops}\n") == 0, text
     assert "do not run beside the probes: Thread-" in server.text
+
+
+UNBEGUN = """
+import concurrency.patch
+import os
+import gevent
+from concurrency.server.worker import forking
+
+ran = []
+gevent.spawn_raw(ran.append, "raw")
+gevent.spawn(ran.append, "greenlet")
+forking.expect()
+if not os.fork():
+    gevent.idle()
+    print("child", ran, flush=True)
+    os._exit(0)
+os.wait()
+gevent.idle()
+print("parent", ran)
+"""
+
+
+def test_a_greenlet_that_has_not_begun_begins_in_the_parent_alone():
+    """Also one of `spawn_raw`, whose first turn comes after the fork."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNBEGUN], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.splitlines() == ["child []", "parent ['raw', 'greenlet']"]
