@@ -37,6 +37,42 @@ def test_oracledb_in_thin_mode_does_not_block(tmp_path: Path):
     assert facts(code, PYTHONPATH=f"{ROOT}:{tmp_path}") == "[]"
 
 
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.module)
+def test_a_library_that_is_installed_is_recognised(library):
+    """By what PyPI's package really installs; oracledb begins in its thin mode."""
+    pytest.importorskip(library.module, exc_type=ImportError)
+    named = library.name in facts(CHECKS.replace("sys.argv[1]", repr(library.module)))
+    assert named is (library.module != "oracledb")
+
+
+def test_the_crt_of_aws_lets_greenlets_run():
+    """It waits through futures, which are shared by its threads and greenlets."""
+    pytest.importorskip("awscrt")
+    client = (
+        "import concurrency.patch, gevent, os, socket\n"
+        "import awscrt.http, awscrt.io\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "turns = []\n"
+        "def serve():\n"
+        "    connection, _ = listener.accept()\n"
+        "    connection.recv(9999)\n"
+        "    for _ in range(20): gevent.sleep(0.001); turns.append(1)\n"
+        "    connection.sendall(b'HTTP/1.1 204 No Content\\r\\n\\r\\n')\n"
+        "gevent.spawn(serve)\n"
+        "loops = awscrt.io.EventLoopGroup(1)\n"
+        "resolver = awscrt.io.DefaultHostResolver(loops)\n"
+        "connection = awscrt.http.HttpClientConnection.new(\n"
+        "    host_name='127.0.0.1', port=listener.getsockname()[1],\n"
+        "    bootstrap=awscrt.io.ClientBootstrap(loops, resolver)).result(15)\n"
+        "stream = connection.request(awscrt.http.HttpRequest('GET', '/'))\n"
+        "stream.activate()\n"
+        "print(stream.completion_future.result(15), len(turns), flush=True)\n"
+        "os._exit(0)\n"
+    )
+    done = python(client)
+    assert (done.returncode, done.stdout) == (0, "204 20\n"), done.stderr
+
+
 def test_grpc_lets_greenlets_run():
     """Its mode for gevent is on as soon as it is imported."""
     pytest.importorskip("grpc")
