@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import gevent
 from django.conf import settings
@@ -228,6 +229,18 @@ class Traffic:
         return {"torn": torn, "lost": len(set(self.acknowledged) - there)}
 
 
+def make_table(traffic: Traffic, name: str) -> None:
+    """Make the table, as soon as a server that is just being restarted lets us."""
+    from django.db import OperationalError
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        with suppress(*[OperationalError] * (time.monotonic() < end)):
+            traffic.query(f"CREATE TABLE IF NOT EXISTS {name} (batch bigint)")
+            return
+        gevent.sleep(0.05)
+
+
 def settle() -> dict[str, int]:
     """Wait until the pool is whole, and return its numbers."""
     from dataclasses import asdict
@@ -248,7 +261,7 @@ def main(driver: str, seconds: float, numbers: int, clients: int, size: int) -> 
     configure(driver, os.environ["DATABASE_URL"], size)
     # Both psycopgs use one server.
     traffic = Traffic(DIALECTS[driver], f"soak_{driver}")
-    traffic.query(f"CREATE TABLE soak_{driver} (batch bigint)")
+    make_table(traffic, f"soak_{driver}")
     end = time.monotonic() + seconds
 
     def is_mixed() -> bool:
