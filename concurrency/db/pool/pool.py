@@ -182,13 +182,13 @@ class Pool:
             self._not_opened(error)
             return
         outage = slots.outage()
-        if outage is not None:
-            logger.warning("pool %r: connected again after %.1f s", self.alias, outage.seconds)
         self._reaper.watch()
         if slots.opened(connection):
             self._open_what_is_wanted()
         else:
             self._close(connection)
+        if outage is not None:
+            logger.warning("pool %r: connected again after %.1f s", self.alias, outage.seconds)
 
     def _not_opened(self, error: BaseException) -> None:
         of_server = is_of_server(self._driver, error)

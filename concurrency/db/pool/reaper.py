@@ -18,7 +18,6 @@ from concurrency.db.drivers import home
 from concurrency.db.pool.connection import PooledConnection
 from concurrency.db.pool.lease import Lease
 from concurrency.db.pool.slots import Slots
-from concurrency.hub.callbacks import outside_hub
 
 logger = logging.getLogger("concurrency.db")
 
@@ -59,7 +58,7 @@ class Reaper:
         for lease in leases:
             if lease.is_orphan():
                 if logger.isEnabledFor(logging.DEBUG):
-                    outside_hub(self._log_orphan, lease)
+                    home.spawn(self._log_orphan, lease)
                 self._give_back(lease)
             elif not lease.was_reported:
                 self._report_if_old(lease)
@@ -85,9 +84,10 @@ class Reaper:
         limit = conf.LEASE_WARNING
         if limit is not None and time.monotonic() - lease.since > limit:
             lease.was_reported = True
-            outside_hub(self._log_old, lease)
+            home.spawn(self._log_old, lease)
 
-    # Naming a greenlet may be code of the user, as logging is
+    # Naming a greenlet may be code of the user, as logging is. In greenlets of the pool, or a
+    # handler that waits would keep one who only waits for a connection.
 
     def _log_orphan(self, lease: Lease) -> None:
         logger.debug("pool %r: %r left without giving it back", self._alias, lease)

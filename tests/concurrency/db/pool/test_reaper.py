@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from typing import Any
 
 import gevent
@@ -96,3 +97,21 @@ def test_a_holder_whose_statement_runs_is_not_idle(given):
     mine.connection.raw.is_idle = False
     given.reaper.reap()
     assert (mine.idle_since, holder.reclaimed) == (0.0, 0)
+
+
+def test_one_who_waits_for_a_connection_waits_for_no_log_handler(given, settings_with):
+    """What a reaper has to say is said in a greenlet of its own."""
+    settings_with(LEASE_WARNING=0.01)
+    holder, handler, log = Owner(), logging.Handler(), logging.getLogger("concurrency.db")
+    mine = given.hold(holder)
+    log.addHandler(handler)
+    handler.acquire()
+    try:
+        mine.since -= 1.0
+        waiter = gevent.spawn(given.reaper.reap)
+        waiter.join(timeout=15)
+        assert waiter.dead
+        assert mine.was_reported
+    finally:
+        handler.release()
+        log.removeHandler(handler)
