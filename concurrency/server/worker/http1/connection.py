@@ -43,7 +43,7 @@ class Connection(Sender):
         sock: its socket, cooperative.
         peer: its address.
         host: how it is served.
-        template: the WSGI environment as far as the connection decides it.
+        own: what the connection decides of the WSGI environment.
 
     Attributes:
         sock: its socket.
@@ -68,12 +68,12 @@ class Connection(Sender):
         "since",
     )
 
-    def __init__(self, sock: Any, peer: Any, host: Host, template: dict[str, Any]) -> None:
+    def __init__(self, sock: Any, peer: Any, host: Host, own: dict[str, Any]) -> None:
         super().__init__(sock, host)
         self.peer = peer
         self.since = self.owes_head_since = time.monotonic()
         self.owes_body_since = math.inf
-        self._parser = Parser(host.rules, template, peer, host.store)
+        self._parser = Parser(host.rules, host.template, own, peer, host.store)
         self._greenlet: Any = gevent.getcurrent()
         self._reads = False
         self._is_late = False
@@ -165,7 +165,7 @@ class Connection(Sender):
             except Refusal as refusal:
                 self._refuse(refusal)
                 return b""
-            self._parser.template |= found
+            self._parser.own |= found
         return data
 
     def _receive(self) -> bytes:

@@ -20,6 +20,7 @@ class Host(Protocol):
     """What a connection belongs to: who answers its requests, within which limits."""
 
     rules: Rules
+    template: dict[str, Any]
     store: Store
     limits: Limits
     unsent: Unsent

@@ -40,24 +40,33 @@ class Parser:
 
     Args:
         rules: what the server accepts.
-        template: the WSGI environment as far as the connection decides it.
+        template: the WSGI environment as far as the server decides it; shared, not changed.
+        own: what the connection adds to it.
         peer: address of the other end.
         store: where bodies are kept.
 
     Attributes:
-        template: as it was given; what is added holds for the requests to come.
+        own: as it was given; what is added holds for the requests to come.
         requests: those whose head has arrived, in order; the last may still lack a part of
             its body.
         refusal: why no more is read, once there is such a reason.
         rest: what came after a request that asks to leave HTTP.
     """
 
-    def __init__(self, rules: Rules, template: dict[str, Any], peer: Any, store: Store) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        template: dict[str, Any],
+        own: dict[str, Any],
+        peer: Any,
+        store: Store,
+    ) -> None:
         self.requests: deque[Request] = deque()
         self.refusal: Refusal | None = None
         self.rest = b""
         self._rules = rules
-        self.template = template
+        self.own = own
+        self._template = template
         self._peer = peer
         self._trusted: bool | None = None
         self._store = store
@@ -171,7 +180,8 @@ class Parser:
         self._in_head = True
         self._fed = 0
         self._begun += 1
-        self._environ = self.template.copy()
+        self._environ = self._template.copy()
+        self._environ.update(self.own)
 
     def on_url(self, data: bytes) -> None:
         """Take a part of the request target."""

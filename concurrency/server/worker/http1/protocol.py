@@ -68,11 +68,11 @@ class Protocol:
         self._logs = bool(getattr(worker.log, "access_log_enabled", True))
         self._sendfile = cfg.sendfile is not False and not cfg.is_ssl
         self.has_proxy = cfg.proxy_protocol != "off"
-        self._environ = base_environ(cfg) | {
+        self.template = base_environ(cfg) | {
             "wsgi.multithread": True,
             "SCRIPT_NAME": os.environ.get("SCRIPT_NAME", ""),
         }
-        self._files: Any = self._environ["wsgi.file_wrapper"]
+        self._files: Any = self.template["wsgi.file_wrapper"]
 
     # Connections
 
@@ -84,7 +84,7 @@ class Protocol:
             sock: the client's socket, cooperative and without a timeout.
             peer: the client's address.
         """
-        connection = Connection(sock, peer, self, self._template(name, peer))
+        connection = Connection(sock, peer, self, _own(name, peer))
         self.connections.add(connection)
         try:
             connection.serve()
@@ -96,20 +96,6 @@ class Protocol:
         finally:
             self.connections.discard(connection)
             connection.sock.close()
-
-    def _template(self, name: Any, peer: Any) -> dict[str, Any]:
-        """Return the environment as far as it is the same for all requests of a connection."""
-        template: dict[str, Any] = self._environ.copy()
-        if isinstance(name, tuple):
-            template["SERVER_NAME"], template["SERVER_PORT"] = name[0], str(name[1])
-        else:
-            # A unix socket has no name that a URL could have; Host is what counts.
-            template["SERVER_NAME"], template["SERVER_PORT"] = "localhost", ""
-        if isinstance(peer, tuple):
-            template["REMOTE_ADDR"], template["REMOTE_PORT"] = peer[0], str(peer[1])
-        else:
-            template["REMOTE_ADDR"] = peer if isinstance(peer, str) else ""
-        return template
 
     def begun(
         self, data: bytes, peer: Any, receive: Callable[[], bytes]
@@ -230,3 +216,18 @@ class Protocol:
 def _chosen(hook: Callable[..., Any], setting: Any) -> Callable[..., Any] | None:
     """Return a hook if somebody has set it; gunicorn's own does nothing of use."""
     return None if hook is setting.default else hook
+
+
+def _own(name: Any, peer: Any) -> dict[str, Any]:
+    """Return what is the same for all requests of a connection, and for no other.
+
+    Args:
+        name: the address of the listener.
+        peer: the client's.
+    """
+    # A unix socket has no name that a URL could have; Host is what counts.
+    server, port = (name[0], str(name[1])) if isinstance(name, tuple) else ("localhost", "")
+    own = {"SERVER_NAME": server, "SERVER_PORT": port}
+    if isinstance(peer, tuple):
+        return own | {"REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
+    return own | {"REMOTE_ADDR": peer if isinstance(peer, str) else ""}

@@ -18,7 +18,7 @@ RULES = Rules(body=1_000_000)
 
 def outcomes(pieces: list[bytes]) -> tuple[bytes | int, ...]:
     """Return what a server makes of these pieces, after which the client sends no more."""
-    parser = Parser(RULES, {"SCRIPT_NAME": ""}, ("127.0.0.1", 1), Store())
+    parser = Parser(RULES, {"SCRIPT_NAME": ""}, {}, ("127.0.0.1", 1), Store())
     for piece in pieces:
         parser.feed(piece)
     parser.end()

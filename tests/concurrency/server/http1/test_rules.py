@@ -23,7 +23,7 @@ TRUSTING: dict[str, Any] = {
 
 def parse(data: bytes, peer: Any = PROXY, **rules: Any) -> Parser:
     """Return a parser that has read these bytes."""
-    parser = Parser(Rules(**{**TRUSTING, **rules}), {"SCRIPT_NAME": ""}, peer, Store())
+    parser = Parser(Rules(**{**TRUSTING, **rules}), {"SCRIPT_NAME": ""}, {}, peer, Store())
     parser.feed(data)
     return parser
 
@@ -132,7 +132,7 @@ def test_a_body_in_small_pieces_needs_as_much_memory_as_in_large_ones() -> None:
 def test_files_of_bodies_are_bounded(tmp_path: Any) -> None:
     """Beyond the bytes that all may have together the answer is 503, until one is gone."""
     store = Store(memory=10, folder=str(tmp_path), most=1000)
-    parsers = [Parser(Rules(), {"SCRIPT_NAME": ""}, PROXY, store) for _ in range(3)]
+    parsers = [Parser(Rules(), {"SCRIPT_NAME": ""}, {}, PROXY, store) for _ in range(3)]
     post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 600\r\n\r\n" + b"a" * 600
     parsers[0].feed(post)
     parsers[1].feed(post)
@@ -150,7 +150,7 @@ def test_files_of_bodies_are_bounded(tmp_path: Any) -> None:
 def test_a_folder_that_is_gone_refuses_the_body(tmp_path: Any) -> None:
     """The client hears 507, and nothing else is lost."""
     store = Store(memory=10, folder=str(tmp_path / "gone"))
-    parser = Parser(Rules(), {"SCRIPT_NAME": ""}, PROXY, store)
+    parser = Parser(Rules(), {"SCRIPT_NAME": ""}, {}, PROXY, store)
     parser.feed(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n" + b"a" * 60)
     assert parser.refusal is not None
     assert parser.refusal.status == 507
