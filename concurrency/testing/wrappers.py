@@ -78,9 +78,9 @@ class Lender(_Sharer):
             finally:
                 self.sharing.turns.end(turn)
 
-    def _release(self) -> None:
+    def release(self) -> None:
         restore_class(self)
-        self._release()
+        self.release()
 
 
 class Borrower(_Sharer):
@@ -93,7 +93,7 @@ class Borrower(_Sharer):
         """Use the test's connection while its transaction goes on, and lease one after it."""
         in_use = self.connection is not None and not self.in_atomic_block
         if in_use and not self.sharing.is_current():
-            self._release()
+            self.release()
             self.ensure_connection()
         else:
             super().ensure_connection()
@@ -103,9 +103,7 @@ class Borrower(_Sharer):
         self.connection = self.sharing.raw
         self.adopt(self.sharing.lender)
         self.autocommit = self.settings_dict["AUTOCOMMIT"]
-        owner = self._owner()
-        if owner is not self._linked_to:
-            self._link(owner)
+        self.leasing.link()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -160,21 +158,21 @@ class Borrower(_Sharer):
 
     # The connection is another's
 
-    def _release(self) -> None:
+    def release(self) -> None:
         turn, self._turn = self._turn, None
         if turn is not None:
             self.sharing.abandon(turn)
         self.connection = None
-        self._has_left = True
+        self.has_left = True
         restore_class(self)
 
     def _close(self) -> None:
-        self._release()
+        self.release()
 
     def end(self) -> None:
         """Give up what is borrowed."""
-        self._release()
-        self._forget_transaction()
+        self.release()
+        self.forget_transaction()
 
     def lend(self) -> None:
         """Do nothing: between its turns nothing is held."""

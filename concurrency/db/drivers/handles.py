@@ -82,9 +82,8 @@ class Guard:
         )
 
 
-def count(raw: Any) -> int:
-    """Return how many references there are to a connection."""
-    return sys.getrefcount(raw)
+#: Returns how many references there are to a connection.
+count = sys.getrefcount
 
 
 def _of_driver(cursor: Any) -> Any:

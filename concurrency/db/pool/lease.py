@@ -22,6 +22,9 @@ class Holding(Protocol):
     def is_shared(self) -> bool:
         """Return whether others use the connection, so that its owner may end first."""
 
+    def owner_ended(self, greenlet: Any) -> None:
+        """Give the lease back for a greenlet that has ended; called in the hub."""
+
     def bound_by(self) -> str | None:
         """Return why the lease must not be taken from an idle greenlet, None if it may."""
 

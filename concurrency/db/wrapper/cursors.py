@@ -8,11 +8,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from concurrency.context import at_statement, run_hooks
-from concurrency.db.pool.lease import Lease
+from concurrency.db.wrapper.lending import Leased
 
 
 class _Watched(CursorWrapper):  # type: ignore[misc]
@@ -43,16 +42,8 @@ def watch(cursor: Any) -> Any:
     return cursor
 
 
-class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
+class WatchedStatements(Leased):
     """Part of a pooled wrapper: knows what a holder does."""
-
-    _lease: Lease | None
-    _setting_up: bool
-
-    @property
-    def _uses_pool(self) -> bool:
-        """Whether connections are leased."""
-        return False
 
     def make_cursor(self, cursor: Any) -> Any:
         """Return Django's wrapper of a cursor, which reports each statement."""
@@ -63,17 +54,18 @@ class WatchedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
         return self._watch(super().make_debug_cursor(cursor))
 
     def _watch(self, cursor: Any) -> Any:
-        if not self._uses_pool:
+        if not self.uses_pool:
             return cursor
-        if self._lease is not None:
-            self._lease.cursors.remember(cursor)
+        lease = self.leasing.lease
+        if lease is not None:
+            lease.cursors.remember(cursor)
         return watch(cursor)
 
     def before_statement(self, sql: Any) -> None:
         """Take note of a statement that is about to run."""
-        if not self._setting_up:
+        if not self.is_setting_up:
             run_hooks(at_statement)
-        lease = self._lease
+        lease = self.leasing.lease
         if lease is not None:
             lease.sql = sql if isinstance(sql, str) else self.text_of(sql)
             lease.idle_since = 0.0

@@ -1,4 +1,4 @@
-"""When the lease of a wrapper may go to somebody else, and what keeps it with its greenlet.
+"""The part of a wrapper that gives its lease back, and knows when another may have it meanwhile.
 
 A greenlet lends while it waits for others, and loses its lease when it is idle while
 others wait. In both cases it takes another one with its next statement.
@@ -6,130 +6,157 @@ others wait. In both cases it takes another one with its next statement.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import _thread
+from contextlib import AbstractContextManager
 from typing import Any
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-from gevent.monkey import get_original
+from django.db import DEFAULT_DB_ALIAS
 
-from concurrency.db.drivers import handles
-from concurrency.db.pool.connection import PooledConnection
-from concurrency.db.pool.lease import Lease
-
-native_thread = get_original("_thread", "get_ident")
+from concurrency.db.wrapper.leasing import Leasing
+from concurrency.db.wrapper.overriding import CLOSING, overrides
+from concurrency.db.wrapper.template import HasPool
 
 
-class Lending(BaseDatabaseWrapper):  # type: ignore[misc]
-    """Part of a pooled wrapper: decides whether its lease may be given back meanwhile."""
+class Leased(HasPool):
+    """Part of a pooled wrapper: its lease, and how it ends.
 
-    _lease: Lease | None
-    _leased_from: Any
-    _kept: int
-    _setting_up: bool
-    _native: int
+    Attributes:
+        leasing: what it holds of the pool.
+    """
 
-    @property
-    def _pooled(self) -> PooledConnection | None:
-        """The leased connection as the pool sees it."""
-        return None if self._lease is None else self._lease.connection
+    # Django's own attributes, of which it gives no types.
+    connection: Any
+    savepoint_ids: list[Any]
+    atomic_blocks: list[Any]
+    run_on_commit: list[Any]
+
+    def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
+        super().__init__(settings_dict, alias)
+        self.leasing = Leasing(self)
+        # Whether the connection has gone and close(), which may be overridden, was not called.
+        self.has_left = False
+        # Whether what has to be set up is being set up now.
+        self.is_setting_up = False
+        kind: Any = type(self)
+        self._closes_itself = overrides(kind, *CLOSING)
+
+    # Giving back
+
+    def release(self) -> None:
+        """Give the lease back, in the hub as well; ``connect()`` calls ``close()`` later."""
+        if self.leasing.lease is not None:
+            self.connection = None
+            self.has_left = True
+            self.leasing.give_back()
+
+    def leave(self) -> None:
+        """Give the lease back as Django closes a connection: by ``close()``.
+
+        A backend that remembers something of its connection overrides that. Where it must not
+        be called, as in the hub, ``connect()`` does it before the next lease.
+        """
+        if not self._closes_itself:
+            self.release()
+            self.has_left = False
+            self.run_on_commit = []
+            return
+        try:
+            if self._thread_ident == _thread.get_ident() or self.allow_thread_sharing:
+                self.close()
+        finally:
+            self.release()
+
+    def _close(self) -> None:
+        if self.leasing.lease is None:
+            super()._close()
+        else:
+            self.release()
+            self.has_left = False
+
+    def end(self) -> None:
+        """Give back whatever is held; for a greenlet or thread whose work has ended."""
+        if self.leasing.lease is not None:
+            self.leave()
+            self.forget_transaction()
+
+    def forsake(self) -> None:
+        """Forget the lease; called in a child process, to whose parent it belongs."""
+        self.leasing.lease = self.connection = None
+        self.has_left = True
+        self.forget_transaction()
+
+    def owner_ended(self, greenlet: Any) -> None:
+        """Give back what an ended greenlet still holds; runs in the hub."""
+        if not self.is_shared():
+            self.release()
+
+    def forget_transaction(self) -> None:
+        """Be outside any transaction, as after Django's ``connect()``."""
+        self.in_atomic_block = False
+        self.savepoint_ids = []
+        self.atomic_blocks = []
+        self.needs_rollback = False
+        self.closed_in_transaction = False
+
+    # Lending
 
     def lend(self) -> None:
         """Give the lease back while this greenlet waits, if nothing depends on it."""
-        if self._lease is None:
+        leasing = self.leasing
+        if leasing.lease is None or leasing.pool is None:
             return
-        if self._is_lendable():
-            self._leave()
+        if leasing.is_lendable() and self._bond() is None:
+            self.leave()
         else:
-            self._leased_from.look_for_starvation()
+            leasing.pool.look_for_starvation()
 
     def rest(self) -> None:
         """Give the lease back when a piece of work has ended, if nothing depends on it."""
-        if self._lease is not None and self._bond() is None:
-            self._leave()
+        if self.leasing.lease is not None and self._bond() is None:
+            self.leave()
 
-    def _is_lendable(self) -> bool:
-        pool = self._leased_from
-        return pool is not None and pool.options.lend_while_waiting and self._bond() is None
+    def keep(self) -> AbstractContextManager[None]:
+        """Keep the lease for the length of a block; see ``keep_lease``."""
+        return self.leasing.keep()
 
     def _bond(self) -> str | None:
         """Return why the connection belongs to this greenlet alone, None if it does not."""
-        pooled = self._pooled
-        if self._kept or pooled is None:
-            return "keep_lease() says so"
         if self.in_atomic_block:
             return "it is inside atomic"
         if not self.autocommit:
             return "autocommit is off"
-        if pooled.tainted:
-            return "its session was changed, as by SET or a temporary table"
-        if self.allow_thread_sharing:
+        if self.is_shared():
             return "other threads share it"
-        if pooled.has_open_cursors():
-            return "a cursor on the server is open"
-        if not pooled.is_at_rest():
-            return "a statement or transaction goes on"
-        if not pooled.is_as_it_was():
-            return "the driver's connection was changed, as by an adapter"
-        return None
-
-    # Taken back from an idle greenlet
+        return self.leasing.bond()
 
     def bound_by(self) -> str | None:
         """Return why the lease must not be taken from an idle greenlet, None if it may.
 
         Never waits. Called by the pool, from other greenlets and threads.
         """
-        pool, pooled = self._leased_from, self._pooled
-        if pool is None or pooled is None or self._setting_up:
+        if self.is_setting_up:
             return "it is being set up"
-        if not pool.options.lend_while_waiting:
-            return "lend_while_waiting is False"
-        if self._native != native_thread():
-            return "it belongs to another native thread"
-        return self._bond() or self._handle_of_user(pooled)
-
-    def _handle_of_user(self, pooled: PooledConnection) -> str | None:
-        """Return what user code has in its hands that would execute on this connection."""
-        lease = self._lease
-        assert lease is not None  # noqa: S101 - it has the connection
-        raw, expected = pooled.raw, pooled.references
-        if handles.count(raw) <= expected + 1:
-            return None
-        closed = lease.cursors.references_of_closed(raw)
-        if handles.count(raw) <= expected + 1 + closed:
-            return None
-        return "a cursor, or the driver's connection, is still referred to"
+        leasing = self.leasing
+        return leasing.bond_of_idle() or self._bond() or leasing.handle_of_user()
 
     def reclaim(self) -> bool:
         """Give the lease back for a greenlet that is idle; it takes another when it goes on."""
         if self.bound_by() is not None:
             return False
-        self._release()
+        self.release()
         return True
+
+    # Others
 
     def share(self) -> None:
         """Let others execute on the connection, in turns with its owner."""
-        if self._lease is not None:
-            self._lease.is_shared = True
+        if self.leasing.lease is not None:
+            self.leasing.lease.is_shared = True
 
-    # What binds it
+    def is_shared(self) -> bool:
+        """Return whether other greenlets may use this wrapper, as Django's tests do."""
+        return bool(self.allow_thread_sharing)
 
-    @contextmanager
-    def keep(self) -> Iterator[None]:
-        """Keep the lease for the length of the block; see ``keep_lease``."""
-        self._kept += 1
-        if self._pooled is not None:
-            self._pooled.tainted = True
-        try:
-            yield
-        finally:
-            self._kept -= 1
-
-    def _release(self) -> None:
-        """Give the lease back, as the wrapper does that this is a part of."""
-        raise NotImplementedError
-
-    def _leave(self) -> None:
-        """Do so as Django closes a connection."""
-        raise NotImplementedError
+    def hides_from_children(self) -> bool:
+        """Return whether children do not see what this greenlet has written."""
+        return bool(self.in_atomic_block)

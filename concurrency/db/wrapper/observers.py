@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from concurrency import context
 from concurrency.db.wrapper import fan_out_in_atomic
+from concurrency.db.wrapper.template import HasPool
 
 #: Whether this process runs tests; those of Django are known without it.
 runs_tests = False
@@ -48,11 +48,15 @@ class _Wrappers(list[Any]):
         yield from reversed(self._outer)
 
 
-class ObservedStatements(BaseDatabaseWrapper):  # type: ignore[misc]
+class ObservedStatements(HasPool):
     """Part of a pooled wrapper: its statements are seen by those who watch its ancestors'."""
 
-    is_template: bool
     _ancestor: weakref.ref[Any] | None = None
+
+    def is_handed_on(self) -> bool:
+        """Return whether somebody else might watch this wrapper now, or has."""
+        has_parent = context.ancestry.get() is not None or bool(context.others_started)
+        return has_parent or self._ancestor is not None
 
     def hand_on(self) -> None:
         """Let the nearest ancestor's watchers see this wrapper, in tests and with ``DEBUG``.

@@ -10,6 +10,9 @@ from functools import cache
 
 _KNOWN = ("django.", "concurrency.")
 
+#: Called by ``close()``, and where a lease is given back.
+CLOSING = ("close", "_close", "validate_thread_sharing")
+
 #: Called by ``connect()`` after a connection was made.
 SET_UP = ("check_settings", "set_autocommit", "_set_autocommit", "init_connection_state")
 

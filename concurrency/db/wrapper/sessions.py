@@ -11,31 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from concurrency.db.drivers import handles
-from concurrency.db.drivers.driver import Driver
 from concurrency.db.pool import cleaning
 from concurrency.db.pool.connection import PooledConnection
+from concurrency.db.wrapper.lending import Leased
 from concurrency.db.wrapper.overriding import SET_UP, overrides
 
 #: What the set-up of one lease has changed, as ``WatchedSession.recorded`` has it.
 Changed = set[str | None]
 
 
-class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
+class SessionSetUp(Leased):
     """Part of a pooled wrapper: brings a leased session into the state that Django expects."""
-
-    driver: Driver
-    settings_dict: dict[str, Any]
-    _kept: int
-    _setting_up = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         kind: Any = type(self)
-        self._sets_up_itself = overrides(kind, *SET_UP)
+        self.sets_up_itself = overrides(kind, *SET_UP)
         self._checks_itself = overrides(kind, "is_usable")
 
     def _is_refused(self, pooled: PooledConnection) -> bool:
@@ -45,9 +39,9 @@ class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
 
     def _is_set_up(self, pooled: PooledConnection) -> bool:
         """Return whether nothing is to be done for this lease; for a pool that is known."""
-        if self._kept or not pooled.configured or pooled.set_up or connection_created.receivers:
+        if self.leasing.kept or pooled.set_up or connection_created.receivers:
             return False
-        return self.is_session_ready()
+        return pooled.configured and self.is_session_ready()
 
     def _set_up(self, template: Any, pooled: PooledConnection, *, always: bool) -> bool:
         """Prepare wrapper and session for use by Django, as far as they are not.
@@ -61,7 +55,7 @@ class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
             False if the connection cannot be used: an earlier set-up has left something
             that this one does not set, and that nothing undoes.
         """
-        if self._kept or always:
+        if self.leasing.kept or always:
             pooled.tainted = True
         self.adopt(template)
         changed = self._do_set_up(pooled)
@@ -78,9 +72,9 @@ class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
     def _do_set_up(self, pooled: PooledConnection) -> Changed:
         """Set the session up, and return what that has changed beyond Django's own set-up."""
         changed: Changed = set()
-        if self._sets_up_itself or not pooled.configured or not self.is_session_ready():
+        if self.sets_up_itself or not pooled.configured or not self.is_session_ready():
             by_django = self._configure(pooled)
-            if self._sets_up_itself:
+            if self.sets_up_itself:
                 # Which depends on the session, and is made anew if it has to be.
                 changed = by_django - {self.ops.set_time_zone_sql()}
         else:
@@ -92,11 +86,11 @@ class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
     def _configure(self, pooled: PooledConnection) -> Changed:
         autocommit = self.settings_dict["AUTOCOMMIT"]
         with self._as_set_up(pooled) as changed:
-            if self.session_autocommit() == autocommit and not self._sets_up_itself:
+            if self.session_autocommit() == autocommit and not self.sets_up_itself:
                 self.autocommit = autocommit
             else:
                 self.set_autocommit(autocommit)
-            if pooled.configured and not self._sets_up_itself:
+            if pooled.configured and not self.sets_up_itself:
                 self.refresh_session()
                 return changed
             self.init_connection_state()
@@ -116,7 +110,7 @@ class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
     def _as_set_up(self, pooled: PooledConnection) -> Iterator[Changed]:
         """Take what the block does for set-up, which is done again for each lease."""
         changed: Changed = set()
-        raw, self._setting_up = pooled.raw, True
+        raw, self.is_setting_up = pooled.raw, True
         before = raw.tainted, raw.is_beyond_reset
         raw.is_beyond_reset, raw.recorded = False, changed
         try:
@@ -131,7 +125,7 @@ class SessionSetUp(BaseDatabaseWrapper):  # type: ignore[misc]
             raw.tainted, raw.is_beyond_reset = before
         finally:
             raw.recorded = None
-            self._setting_up = False
+            self.is_setting_up = False
 
     # What backends differ in
 

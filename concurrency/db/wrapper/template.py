@@ -43,7 +43,7 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
         self._may_use_pool = not self.is_template and alias != NO_DB_ALIAS and is_patched()
 
     @property
-    def _uses_pool(self) -> bool:
+    def uses_pool(self) -> bool:
         """Whether connections are leased."""
         return self._may_use_pool and self.has_pool()
 
@@ -103,6 +103,6 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
 
         Before it drops or copies a test database, which a mirror uses as well.
         """
-        if self._uses_pool:
+        if self.uses_pool:
             registry.forget(self.alias)
             registry.forget_database(self.settings_dict["NAME"])

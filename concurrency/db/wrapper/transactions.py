@@ -9,18 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
-from concurrency.db.pool.lease import Lease
+from concurrency.db.wrapper.lending import Leased
 
 
-class InterruptedTransactions(BaseDatabaseWrapper):  # type: ignore[misc]
+class InterruptedTransactions(Leased):
     """Part of a pooled wrapper: nothing of an interrupted transaction reaches the next one."""
-
-    _lease: Lease | None
-    run_on_commit: list[Any]
 
     def set_autocommit(
         self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
@@ -36,8 +30,8 @@ class InterruptedTransactions(BaseDatabaseWrapper):  # type: ignore[misc]
         except Exception:
             raise
         except BaseException:
-            if self._lease is not None and not self.in_atomic_block:
-                self._release()
+            if self.leasing.lease is not None and not self.in_atomic_block:
+                self.release()
             raise
 
     def commit(self) -> None:
@@ -73,7 +67,3 @@ class InterruptedTransactions(BaseDatabaseWrapper):  # type: ignore[misc]
             older = [each for each in self.run_on_commit if since not in each[0]]
             self.run_on_commit = [] if since is None else older
             raise
-
-    def _release(self) -> None:
-        """Give the lease back, as the wrapper does that this is a part of."""
-        raise NotImplementedError

@@ -97,7 +97,7 @@ def test_a_thousand_greenlets_at_a_server_that_is_slow_to_accept(pool, proxy, ob
 
     def work(number: int) -> None:
         connection.ensure_connection()
-        granted.append((connection._lease.since, number))
+        granted.append((connection.leasing.lease.since, number))
         assert query("SELECT %s", number) == number
 
     with observer.watching():

@@ -127,7 +127,7 @@ class TestSeeing(Shared):
         """What a child sets concerns the connection's next holder no more than usually."""
         gather(lambda: query("SET statement_timeout = '7s'"))
         assert query("SHOW statement_timeout") == "7s"
-        assert connection._pooled.tainted
+        assert connection.leasing.connection.tainted
 
 
 class TestTransactions(Shared):

@@ -55,7 +55,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
     @cached_property  # type: ignore[untyped-decorator]
     def mysql_server_data(self) -> dict[str, Any]:
         """Facts about the server, as Django's, but asked for once and not by each greenlet."""
-        if not self._uses_pool:
+        if not self.uses_pool:
             return super().mysql_server_data  # type: ignore[no-any-return]
         template: Any = self._pool().template
         if template._server_data is None:

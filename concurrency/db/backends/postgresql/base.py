@@ -75,7 +75,7 @@ class PooledPostgreSQL(PooledDatabaseWrapper):
     def create_cursor(self, name: str | None = None) -> Any:
         """Return a cursor; one that Django makes by itself is watched as the driver's are."""
         cursor = super().create_cursor(name)
-        if name and is_psycopg3 and self._uses_pool:
+        if name and is_psycopg3 and self.uses_pool:
             psycopg3.watch_on_server(cursor)
         return cursor
 

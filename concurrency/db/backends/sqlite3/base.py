@@ -81,14 +81,14 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         In a transaction or for several threads, as in tests, a database in memory
         ignores it, as it always does in Django.
         """
-        if not self._uses_pool:
+        if not self.uses_pool:
             super().close()
         elif not self._is_needed():
             BaseDatabaseWrapper.close(self)
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Give the lease back at the end of a request, with the same exception."""
-        if not self._uses_pool or not self._is_needed():
+        if not self.uses_pool or not self._is_needed():
             super().close_if_unusable_or_obsolete()
 
     def _is_needed(self) -> bool:
