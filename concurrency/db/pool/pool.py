@@ -26,7 +26,7 @@ from concurrency.db.pool.connection import (
 )
 from concurrency.db.pool.lease import Holding, Lease
 from concurrency.db.pool.options import PoolOptions
-from concurrency.db.pool.reaper import INTERVAL, Reaper
+from concurrency.db.pool.reaper import INTERVAL, Reaper, Rounds
 from concurrency.db.pool.slots import Slots
 from concurrency.db.pool.starvation import find_circle
 from concurrency.db.pool.statistics import PoolStatistics
@@ -65,7 +65,8 @@ class Pool:
         self.fingerprint = template.fingerprint()
         self._driver = driver
         self._slots = Slots(options)
-        self._reaper = Reaper(alias, self._slots, self.give_back, self._close)
+        self._reaper = Reaper(alias, self._slots)
+        self._rounds = Rounds(self._look_after)
         self._looked = 0.0
 
     def statistics(self) -> PoolStatistics:
@@ -182,7 +183,7 @@ class Pool:
             self._not_opened(error)
             return
         outage = slots.outage()
-        self._reaper.watch()
+        self._rounds.start()
         if slots.opened(connection):
             self._open_what_is_wanted()
         else:
@@ -208,7 +209,7 @@ class Pool:
         connection.guard.keep()
         try:
             if self._slots.is_wanted(connection) and cleaning.make_clean(connection):
-                self._reaper.watch()
+                self._rounds.start()
                 kept = self._slots.cleaned(connection)
         finally:  # whatever a driver raises, or the slot would be lost
             if not kept:
@@ -223,8 +224,20 @@ class Pool:
             self._open_what_is_wanted()
 
     def reap(self) -> None:
-        """Take back what dead greenlets hold, and close what is idle for too long."""
-        self._reaper.reap()
+        """Take back what dead and idle greenlets hold, and close what is idle for too long.
+
+        Never waits, so that it may run in the hub.
+        """
+        for lease in self._reaper.orphans():
+            self.give_back(lease)
+        self._reaper.reclaim()
+        for connection in self._slots.shrink():
+            home.spawn(self._close, connection)
+
+    def _look_after(self) -> bool:
+        """Do so, and return whether there is anything left to look after."""
+        self.reap()
+        return not self._slots.is_quiet()
 
     # The end of the pool
 
@@ -238,7 +251,7 @@ class Pool:
 
         The sessions belong to the parent, and closing one here would end it there.
         """
-        self._reaper.stop()
+        self._rounds.stop()
         for lease in self.leases():
             holder = lease.holder()
             if holder is not None:

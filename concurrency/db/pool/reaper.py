@@ -1,4 +1,4 @@
-"""Taking back what dead and idle greenlets hold, and closing what is idle for too long.
+"""Finding what dead and idle greenlets hold.
 
 A greenlet without a link to its death (the main one, a bare one, a callback of the
 hub) cannot give back what it holds when it ends. It is noticed from time to time. One
@@ -15,7 +15,6 @@ from typing import Any
 
 from concurrency.conf import conf
 from concurrency.db.drivers import home
-from concurrency.db.pool.connection import PooledConnection
 from concurrency.db.pool.lease import Lease
 from concurrency.db.pool.slots import Slots
 
@@ -29,48 +28,34 @@ IDLE = 1.0
 
 
 class Reaper:
-    """Looks after the leases and the idle connections of one pool.
+    """Looks after the leases of one pool. Never waits, so that it may be asked in the hub.
 
     Args:
         alias: name of the database, for messages.
         slots: what it looks at.
-        give_back: ends a lease.
-        close: closes a connection that is in no slot's use any more.
     """
 
-    def __init__(
-        self,
-        alias: str,
-        slots: Slots,
-        give_back: Callable[[Lease], None],
-        close: Callable[[PooledConnection], None],
-    ) -> None:
+    def __init__(self, alias: str, slots: Slots) -> None:
         self._alias = alias
         self._slots = slots
-        self._give_back = give_back
-        self._close = close
-        self._timer: Any = None
-        self._is_watching = False
 
-    def reap(self) -> None:
-        """Do it once. Never waits, so that it may run in the hub."""
-        leases = self._slots.leases()
-        for lease in leases:
+    def orphans(self) -> list[Lease]:
+        """Return the leases that nobody is left to give back; report those that are old."""
+        found = []
+        for lease in self._slots.leases():
             if lease.is_orphan():
+                found.append(lease)
                 if logger.isEnabledFor(logging.DEBUG):
                     home.spawn(self._log_orphan, lease)
-                self._give_back(lease)
             elif not lease.was_reported:
                 self._report_if_old(lease)
-        self._reclaim(leases)
-        for connection in self._slots.shrink():
-            home.spawn(self._close, connection)
+        return found
 
-    def _reclaim(self, leases: list[Lease]) -> None:
+    def reclaim(self) -> None:
         """Note which greenlets are idle, and take from as many as are waited for."""
         now = time.monotonic()
         wanted = self._slots.statistics().waiting
-        for lease in leases:
+        for lease in self._slots.leases():
             if (connection := lease.connection) is None or not connection.is_at_rest():
                 lease.idle_since = 0.0
             elif not lease.idle_since:
@@ -95,30 +80,37 @@ class Reaper:
     def _log_old(self, lease: Lease) -> None:
         logger.warning("pool %r: held by %s", self._alias, lease.describe())
 
-    # From time to time
 
-    def watch(self) -> None:
-        """Do it from now on, as long as there is anything to look after.
+class Rounds:
+    """Calls a function from time to time in the hub of the pools, while there is a need.
 
-        To be called before anything comes into a pool that may be quiet.
-        """
-        if not self._is_watching:
-            self._is_watching = True
+    Args:
+        work: called in the hub; returns whether to go on. Must not wait.
+    """
+
+    def __init__(self, work: Callable[[], bool]) -> None:
+        self._work = work
+        self._timer: Any = None
+        self._is_wanted = False
+
+    def start(self) -> None:
+        """Go on from now on; never waits, and may be called from any thread."""
+        if not self._is_wanted:
+            self._is_wanted = True
             home.run(self._start)
 
-    def _start(self) -> None:
-        if self._is_watching and self._timer is None:
-            self._timer = home.hub.loop.timer(INTERVAL, INTERVAL, ref=False)
-            self._timer.start(self._reap_in_hub)
-
     def stop(self) -> None:
-        """Do it no more."""
-        self._is_watching = False
+        """Begin no round any more."""
+        self._is_wanted = False
         if self._timer is not None:
             self._timer.close()
             self._timer = None
 
-    def _reap_in_hub(self) -> None:
-        self.reap()
-        if self._slots.is_quiet():
+    def _start(self) -> None:
+        if self._is_wanted and self._timer is None:
+            self._timer = home.hub.loop.timer(INTERVAL, INTERVAL, ref=False)
+            self._timer.start(self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._work():
             self.stop()

@@ -6,6 +6,7 @@ killed meanwhile has the statement interrupted.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 import weakref
@@ -13,12 +14,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from concurrency.db.drivers.driver import KILL_BUDGET
+from concurrency.db.drivers.sessions import changes_sqlite
 from concurrency.db.drivers.sqlite import files, patience, text
 from concurrency.db.drivers.sqlite.cursor import Cursor, green_cursor
-from concurrency.db.drivers.sqlite.delegation import Delegating
+from concurrency.db.drivers.sqlite.delegation import delegating
 from concurrency.db.drivers.sqlite.native import NativeThread
 from concurrency.db.drivers.sqlite.patience import SLICE
 from concurrency.db.drivers.sqlite.turns import Turn
+from concurrency.db.drivers.watching import WatchedSession
 
 T = TypeVar("T")
 
@@ -30,7 +33,8 @@ _WRITE_GRACE = 0.1
 _isolation_level: Any = sqlite3.Connection.__dict__["isolation_level"]
 
 
-class Connection(Delegating):
+@delegating
+class Connection(WatchedSession, sqlite3.Connection):
     """A connection whose statements run in a native thread of its own.
 
     Args:
@@ -38,6 +42,9 @@ class Connection(Delegating):
         thread: where everything runs that may wait for a disk, a lock or a function.
         timeout: seconds to wait for other writers.
     """
+
+    changes_session = staticmethod(changes_sqlite)
+    interface_error = sqlite3.InterfaceError
 
     # For one that could not be opened.
     is_closed = True
@@ -113,8 +120,12 @@ class Connection(Delegating):
         patiently: bool,
         whole: bool = False,
     ) -> T:
-        if writes:
-            self._take_turn()
+        if writes and not self._turn.take(self._timeout):
+            raise sqlite3.OperationalError(
+                f"database is locked: no turn to write after {self._timeout:g} s; "
+                f"{self._turn.describe()}. Make transactions shorter, or raise "
+                f"OPTIONS['timeout']."
+            )
         inside = self._is_inside()
 
         def call() -> T:
@@ -156,14 +167,6 @@ class Connection(Delegating):
         return self._thread.is_busy()
 
     # Turns
-
-    def _take_turn(self) -> None:
-        if not self._turn.take(self._timeout):
-            raise sqlite3.OperationalError(
-                f"database is locked: no turn to write after {self._timeout:g} s; "
-                f"{self._turn.describe()}. Make transactions shorter, or raise "
-                f"OPTIONS['timeout']."
-            )
 
     def _settle(self) -> None:
         """Give the turn on if nothing depends on it any more."""
@@ -222,14 +225,11 @@ class Connection(Delegating):
 
     @isolation_level.setter
     def isolation_level(self, level: Any) -> None:
-        # sqlite3 commits when it becomes None.
+        change = functools.partial(_isolation_level.__set__, self, level)
         if self._thread.is_busy() or self.in_transaction:
-            self.perform("COMMIT", lambda: self._set_isolation_level(level))
+            self.perform("COMMIT", change)  # sqlite3 does so when it becomes None
         else:
-            self._set_isolation_level(level)
-
-    def _set_isolation_level(self, level: Any) -> None:
-        _isolation_level.__set__(self, level)
+            change()
 
     def __exit__(self, *error: Any) -> Any:
         return self.perform("COMMIT", lambda: super(Connection, self).__exit__(*error))

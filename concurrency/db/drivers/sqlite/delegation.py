@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from concurrency.db.drivers.sessions import changes_sqlite
-from concurrency.db.drivers.watching import WatchedSession
+C = TypeVar("C", bound=sqlite3.Connection)
 
 # What stays: functions, hooks, limits, another content, and a blob that is open.
 _CHANGING = (
@@ -31,31 +30,25 @@ _CHANGING = (
 _READING = ("backup", "serialize")
 
 
-class Delegating(WatchedSession, sqlite3.Connection):
-    """A connection for a subclass that knows how to get to the thread."""
-
-    changes_session = staticmethod(changes_sqlite)
-    interface_error = sqlite3.InterfaceError
-
-    #: How often something was changed that stays.
-    changes = 0
-
-    def in_thread(self, call: Callable[[], Any], *, grace: float = 0.0) -> Any:
-        """Return what ``call()`` returns in the connection's thread, which a subclass knows."""
-        raise NotImplementedError
-
-
 def _delegate(name: str, *, changes: bool) -> Callable[..., Any]:
     method = getattr(sqlite3.Connection, name)
 
-    def call(self: Delegating, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         self.changes += changes
         return self.in_thread(lambda: method(self, *args, **kwargs))
 
     return call
 
 
-for _name in (*_CHANGING, *_READING):
-    # Some of them depend on how Python was built.
-    if hasattr(sqlite3.Connection, _name):
-        setattr(Delegating, _name, _delegate(_name, changes=_name in _CHANGING))
+def delegating(kind: type[C]) -> type[C]:
+    """Decorate a class of connections with ``in_thread()``.
+
+    Its ``changes`` tells how often something was changed that stays with a connection.
+    """
+    connection: Any = kind
+    connection.changes = 0
+    for name in (*_CHANGING, *_READING):
+        # Some of them depend on how Python was built.
+        if hasattr(sqlite3.Connection, name):
+            setattr(kind, name, _delegate(name, changes=name in _CHANGING))
+    return kind

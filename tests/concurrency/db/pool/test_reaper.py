@@ -9,7 +9,6 @@ from typing import Any
 import gevent
 import pytest
 
-from concurrency.db.pool.connection import PooledConnection
 from concurrency.db.pool.lease import Lease
 from concurrency.db.pool.options import PoolOptions
 from concurrency.db.pool.reaper import IDLE, Reaper
@@ -18,13 +17,11 @@ from tests.concurrency.db.pool.paper import Owner, connection, lease
 
 
 class Given:
-    """A reaper, and what it has given back and closed."""
+    """A reaper, and the books that it looks at."""
 
     def __init__(self) -> None:
         self.slots = Slots(PoolOptions(max_size=1))
-        self.given: list[Lease] = []
-        self.closed: list[PooledConnection] = []
-        self.reaper = Reaper("default", self.slots, self.given.append, self.closed.append)
+        self.reaper = Reaper("default", self.slots)
 
     def hold(self, holder: Owner, greenlet: Any = None) -> Lease:
         """Return a lease that has the only connection."""
@@ -45,23 +42,20 @@ def test_what_a_dead_greenlet_holds_is_given_back(given):
     greenlet = gevent.spawn(lambda: None)
     holder = Owner()
     mine = given.hold(holder, greenlet)
-    given.reaper.reap()
-    assert given.given == []
+    assert given.reaper.orphans() == []
     greenlet.join()
-    given.reaper.reap()
-    assert given.given == [mine]
+    assert given.reaper.orphans() == [mine]
 
 
 def test_a_lease_whose_holder_is_garbage_is_given_back(given):
     """Nobody is left who could do it."""
     mine = given.hold(Owner())
     gc.collect()
-    given.reaper.reap()
-    assert given.given == [mine]
+    assert given.reaper.orphans() == [mine]
 
 
 def idle_for_long(given: Given, mine: Lease) -> None:
-    given.reaper.reap()
+    given.reaper.reclaim()
     assert mine.idle_since
     mine.idle_since -= IDLE
 
@@ -70,7 +64,7 @@ def test_an_idle_holder_keeps_its_connection_while_nobody_waits(given):
     """To take it would cost a query."""
     holder = Owner()
     idle_for_long(given, given.hold(holder))
-    given.reaper.reap()
+    given.reaper.reclaim()
     assert holder.reclaimed == 0
 
 
@@ -80,10 +74,10 @@ def test_an_idle_holder_gives_way_to_one_who_waits_if_nothing_binds_it(given, bo
     holder, other = Owner(bound), Owner()
     mine = given.hold(holder)
     given.slots.take(lease(other))
-    given.reaper.reap()
+    given.reaper.reclaim()
     assert holder.reclaimed == 0
     idle_for_long(given, mine)
-    given.reaper.reap()
+    given.reaper.reclaim()
     assert holder.reclaimed == times
 
 
@@ -95,7 +89,7 @@ def test_a_holder_whose_statement_runs_is_not_idle(given):
     idle_for_long(given, mine)
     assert mine.connection is not None
     mine.connection.raw.is_idle = False
-    given.reaper.reap()
+    given.reaper.reclaim()
     assert (mine.idle_since, holder.reclaimed) == (0.0, 0)
 
 
@@ -108,7 +102,7 @@ def test_one_who_waits_for_a_connection_waits_for_no_log_handler(given, settings
     handler.acquire()
     try:
         mine.since -= 1.0
-        waiter = gevent.spawn(given.reaper.reap)
+        waiter = gevent.spawn(given.reaper.orphans)
         waiter.join(timeout=15)
         assert waiter.dead
         assert mine.was_reported
