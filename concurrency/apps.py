@@ -17,11 +17,15 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
         """Hook into Django; called by it when all apps are loaded."""
         from concurrency import aio, caches, checks
         from concurrency.aio import atomic, marker
-        from concurrency.observe import failures, logs
+        from concurrency.db.wrapper import lifecycle
+        from concurrency.observe import failures, logs, requests
         from concurrency.patching.lateness import is_patched
 
         checks.register()
         logs.install()
+        # All the hooks that there are, see ``concurrency.hooks``.
+        lifecycle.register()
+        requests.register()
         if "gunicorn.arbiter" in sys.modules:
             from concurrency.server import hosting
 

@@ -19,7 +19,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.exceptions import EmptyPoolError
 from urllib3.util import Retry, Timeout
 
-from concurrency.context import outgoing
+from concurrency import hooks
 from concurrency.deadlines import remaining
 
 __all__ = ["TIMEOUT_HEADER", "Session"]
@@ -98,7 +98,7 @@ class Session(requests.Session):
         timeout = kwargs.get("timeout")
         kwargs["timeout"] = _limited(self.timeout if timeout is None else timeout)
         if self.send_ids:
-            for add in outgoing:
+            for add in hooks.outgoing:
                 add(request.headers)
         if self.send_deadline and (left := remaining()) is not None:
             request.headers[TIMEOUT_HEADER] = _in_milliseconds(left)

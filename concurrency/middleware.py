@@ -16,14 +16,15 @@ from typing import Any, TypeVar
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.request import HttpHeaders
 
+from concurrency import hooks
 from concurrency.aio import is_installed, iterate
 from concurrency.conf import conf
-from concurrency.context import activity, before_wait, run_hooks
+from concurrency.context import activity
 from concurrency.deadlines import deadline
 from concurrency.disconnects import Watch
 from concurrency.errors import DeadlineExceeded
 from concurrency.http import TIMEOUT_HEADER
-from concurrency.observe.requests import observed
+from concurrency.observe import requests
 from concurrency.text import printable
 
 __all__ = ["ConcurrencyMiddleware", "cancel_on_disconnect", "request_deadline"]
@@ -90,10 +91,11 @@ class ConcurrencyMiddleware:
     async_capable = False
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        requests.register()
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return observed(request, self._in_time)
+        return requests.observed(request, self._in_time)
 
     def _in_time(self, request: HttpRequest) -> HttpResponse:
         try:
@@ -115,7 +117,7 @@ class ConcurrencyMiddleware:
         finally:
             activity.reset(token)
         if getattr(response, "file_to_stream", None) is not None:
-            run_hooks(before_wait)  # the server sends the file by itself
+            hooks.run(hooks.before_wait)  # the server sends the file by itself
         elif response.streaming and (not response.is_async or is_installed()):
             if response.is_async:
                 # Django would read all of it before it sends the first piece.
@@ -163,7 +165,7 @@ def _reschedule(limit: deadline, seconds: float) -> None:
 def _lending(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Give idle connections back while a chunk is sent and until the next is asked for."""
     for chunk in chunks:
-        run_hooks(before_wait)
+        hooks.run(hooks.before_wait)
         yield chunk
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import gevent
 
-from concurrency import context
+from concurrency import hooks, kinship
 from concurrency.aio.calls import Call
 from concurrency.aio.selector import HubSelector
 from concurrency.aio.worker import LoopWorker, Worker, waiting_greenlet
@@ -114,7 +114,7 @@ class HubLoop(_Base):  # type: ignore[misc]
     def _run_in_greenlet(self, call: Call) -> asyncio.Future[Any]:
         greenlet = gevent.Greenlet(_run_and_end, call)
         if (waiter := waiting_greenlet()) is not None:
-            context.works_for(greenlet, waiter)
+            kinship.works_for(greenlet, waiter)
         self._greenlets.add(greenlet)
         greenlet.rawlink(self._greenlets.discard)
         greenlet.start()
@@ -174,4 +174,4 @@ def _run_and_end(call: Call) -> None:
     try:
         call.run()
     finally:
-        context.run_hooks(context.at_end)
+        hooks.run(hooks.at_end)

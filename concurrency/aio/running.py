@@ -14,7 +14,7 @@ import gevent
 import greenlet
 from gevent.event import Event
 
-from concurrency import context
+from concurrency import kinship
 from concurrency.aio import runner
 from concurrency.aio.loop import HubLoop
 from concurrency.patching.lateness import is_patched
@@ -78,12 +78,10 @@ def _refuse_greenlets(what: Any) -> None:
 def _kept_loops() -> runner.Kept:
     """Return the loops of the tree of greenlets that this one belongs to."""
     root = gevent.getcurrent()
-    ancestor = context.ancestor()
-    while ancestor is not None:
+    for ancestor in kinship.ancestors():
         above = ancestor.greenlet()
         if above is not None and not above.dead:
             root = above
-        ancestor = ancestor.outer
     found: runner.Kept | None = getattr(root, _ATTRIBUTE, None)
     if found is None:
         found = runner.Kept()

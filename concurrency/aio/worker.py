@@ -22,7 +22,7 @@ import gevent
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Waiter, get_hub
 
-from concurrency import context
+from concurrency import hooks
 from concurrency.aio.calls import INTERRUPTIONS, Call
 
 T = TypeVar("T")
@@ -164,7 +164,7 @@ class Worker(Executor):
             while not self._calls and not self._is_over:
                 if self._must_lend:
                     self._must_lend = False
-                    context.run_hooks(context.before_wait)
+                    hooks.run(hooks.before_wait)
                     continue
                 if limit is not None and timer is None:
                     timer = self._hub.loop.timer(limit)
@@ -231,7 +231,7 @@ class LoopWorker(Worker):
             self.run_until_future(self._end)
         finally:
             self._is_over = True
-            context.run_hooks(context.at_end)
+            hooks.run(hooks.at_end)
 
     def stop(self) -> None:
         """End when the calls that it has are done."""

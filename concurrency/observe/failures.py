@@ -16,7 +16,7 @@ from typing import Any
 import gevent
 from gevent.hub import get_hub
 
-from concurrency import context
+from concurrency import kinship
 from concurrency.hub.callbacks import outside_hub
 from concurrency.patching.signals import codes_of
 
@@ -96,7 +96,7 @@ def _is_raised(last: TracebackType) -> bool:
 
 def _is_waited_for(greenlet: Any) -> bool:
     """Return whether its error will be raised where somebody waits for it."""
-    return any(greenlet in children() for children in list(context.waiting.values()))
+    return any(greenlet in children() for children in list(kinship.waiting.values()))
 
 
 def _place(greenlet: Any) -> str:

@@ -22,7 +22,7 @@ import gevent
 from gevent.hub import Hub
 from greenlet import greenlet
 
-from concurrency import context
+from concurrency import context, kinship
 from concurrency.db.pool.pool import Pool
 from concurrency.db.pool.registry import leases
 from concurrency.observe import requests
@@ -163,7 +163,7 @@ def _parent(one: Any) -> str:
 
 
 def _waits(one: Any, frames: list[FrameType]) -> str:
-    children = context.waiting.get(one)
+    children = kinship.waiting.get(one)
     if one.gr_frame is None:
         what = "runs"
     elif children is not None:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextvars import ContextVar
 from typing import Any
 
-from concurrency import context
+from concurrency import hooks
 from concurrency.observe.ids import REQUEST_ID, TRACEPARENT, TRACESTATE, Trace, request_id
 from concurrency.observe.metrics import ROUTE
 from concurrency.text import printable
 
-__all__ = ["Passing", "current", "observed"]
+__all__ = ["Passing", "current", "observed", "register"]
 
 logger = logging.getLogger("concurrency.request")
 
@@ -165,5 +165,7 @@ def _send_along(headers: MutableMapping[str, Any]) -> None:
         headers.setdefault(TRACESTATE, passing.trace.state)
 
 
-context.at_statement.append(_count_statement)
-context.outgoing.append(_send_along)
+def register() -> None:
+    """Count statements, and name the request in calls to other services, from now on."""
+    hooks.register(hooks.at_statement, _count_statement)
+    hooks.register(hooks.outgoing, _send_along)

@@ -3,7 +3,7 @@
 ``TaskGroup`` is the primitive; ``gather`` and ``map_each`` are thin layers on it.
 ``spawn`` and ``joinall`` are gevent's two verbs made safe, ``offload`` runs code
 that blocks in a native thread. Nothing here knows of databases or HTTP: those
-take part through the hooks of ``concurrency.context``.
+take part through ``concurrency.hooks``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 They wait for the next one for as long as the executor lives. What binds a connection
 to its greenlet, a transaction or a changed session, keeps it there. This module does
-not know what is given back: that takes part through the hooks of ``concurrency.context``.
+not know what is given back: that takes part through ``concurrency.hooks``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from concurrency import context
+from concurrency import hooks
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def _work(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     try:
         return fn(*args, **kwargs)
     finally:
-        context.run_hooks(context.at_rest)
+        hooks.run(hooks.at_rest)
 
 
 @functools.wraps(_submit)

@@ -18,7 +18,7 @@ from gevent.event import Event
 from gevent.hub import get_hub
 from greenlet import greenlet
 
-from concurrency import context
+from concurrency import context, kinship
 from concurrency.errors import TaskCancelled
 from concurrency.tasks.task import Task
 
@@ -115,7 +115,7 @@ class TaskGroup:
 
     def _wait_while(self, condition: Callable[[], bool]) -> None:
         while condition():
-            with context.waiting_for(self._greenlets):
+            with kinship.waiting_for(self._greenlets):
                 self._change.clear()
                 self._change.wait()
 
@@ -204,7 +204,7 @@ class TaskGroup:
         patience = _CANCEL_AGAIN
         while self._unfinished:
             try:
-                with context.waiting_for(self._greenlets):
+                with kinship.waiting_for(self._greenlets):
                     self._change.clear()
                     woken = self._change.wait(patience if self._stopping else None)
             except BaseException as error:  # noqa: BLE001 - kept, and raised when all have ended

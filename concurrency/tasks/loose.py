@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeAlias
 
 import gevent
 
-from concurrency import context
+from concurrency import context, hooks, kinship
 from concurrency.deadlines import inherited_deadline
 from concurrency.errors import TaskCancelled
 from concurrency.tasks.fanout import report_others
@@ -59,7 +59,7 @@ class _Loose(gevent.Greenlet):  # type: ignore[type-arg]
             with inherited_deadline():
                 return self._call()
         finally:
-            context.run_hooks(context.at_end)
+            hooks.run(hooks.at_end)
 
     def __repr__(self) -> str:
         name = getattr(self._call.func, "__qualname__", None) or repr(self._call.func)
@@ -96,7 +96,7 @@ def joinall(greenlets: Iterable[Greenlet], *, timeout: float | None = None) -> l
     for greenlet in waited_for:
         if not isinstance(greenlet, gevent.Greenlet):
             raise TypeError(f"joinall: {greenlet!r} is not a greenlet: pass what spawn returned")
-    with context.waiting_for(lambda: waited_for):
+    with kinship.waiting_for(lambda: waited_for):
         for greenlet in gevent.iwait(waited_for, timeout=timeout):
             if (error := greenlet.exception) is not None:
                 _end_all(waited_for, error)

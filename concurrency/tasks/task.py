@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import gevent
 from gevent.event import Event
 
-from concurrency import context
+from concurrency import context, hooks, kinship
 from concurrency.errors import TaskCancelled
 
 T_co = TypeVar("T_co", covariant=True)
@@ -139,7 +139,7 @@ class Task(Generic[T_co]):
             trace = error.__traceback__
             self.error = error.with_traceback(trace.tb_next if trace else None)
         self._state = _ENDED
-        context.run_hooks(context.at_end)
+        hooks.run(hooks.at_end)
         self._finish()
 
     def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
@@ -160,7 +160,7 @@ class Task(Generic[T_co]):
             return
         if self._ended is None:
             self._ended = Event()
-        with context.waiting_for(lambda: [self.greenlet] if self.greenlet else []):
+        with kinship.waiting_for(lambda: [self.greenlet] if self.greenlet else []):
             self._ended.wait()
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
-from concurrency import context
+from concurrency import context, hooks
 from concurrency.conf import conf
 from concurrency.hub.per_hub import forget, per_hub
 from concurrency.tasks.native import NativeThreads
@@ -75,7 +75,7 @@ class _Call:
             trace = error.__traceback__
             self.error = error.with_traceback(trace.tb_next if trace else None)
         finally:
-            context.run_hooks(context.at_end)
+            hooks.run(hooks.at_end)
 
 
 _calls: set[_Call] = set()
@@ -93,7 +93,7 @@ def offload(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         BaseException: what the call raised.
     """
     call = _Call(lambda: fn(*args, **kwargs))
-    context.run_hooks(context.before_wait)
+    hooks.run(hooks.before_wait)
     _calls.add(call)
     try:
         # Waits for a free thread here, then for the call.

@@ -10,14 +10,13 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 from gevent import getcurrent
 from gevent.event import Event
 from gevent.monkey import get_original
 
-from concurrency import context
+from concurrency import kinship
 
 # Seconds after which one who waits looks whether somebody has died with a turn.
 _LOOK = 0.1
@@ -70,16 +69,8 @@ def _ancestors_of(greenlet: Any) -> list[Any]:
 def _parents_of(greenlet: Any) -> Iterator[Any]:
     if (spawning := getattr(greenlet, "spawning_greenlet", None)) is not None:
         yield spawning()
-    ancestor = None
-    if greenlet is getcurrent():
-        ancestor = context.ancestor()
-    else:
-        with suppress(ValueError):  # it runs in another thread at this moment
-            variables = greenlet.gr_context
-            ancestor = None if variables is None else variables.get(context.ancestry)
-    while ancestor is not None:
+    for ancestor in kinship.ancestors(greenlet):
         yield ancestor.greenlet()
-        ancestor = ancestor.outer
 
 
 class Turns:

@@ -10,7 +10,6 @@ from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_u
 from django.utils import timezone, translation
 
 from concurrency import TaskGroup, gather, joinall, map_each, offload, spawn
-from concurrency.context import ancestry
 
 variable: ContextVar[str] = ContextVar("variable", default="default")
 
@@ -110,21 +109,3 @@ def test_a_raw_greenlet_starts_empty():
         greenlet.join()
     variable.reset(token)
     assert greenlet.value[:2] == ("default", "en-us")
-
-
-def test_work_that_respawns_itself_does_not_pile_up_ancestors():
-    """A chain of greenlets that start each other for ever needs no more memory for each."""
-    depths = []
-
-    def tick(left):
-        ancestor, depth = ancestry.get(), 0
-        while ancestor is not None:
-            ancestor, depth = ancestor.outer, depth + 1
-        depths.append(depth)
-        if left:
-            spawn(tick, left - 1)
-
-    spawn(tick, 50)
-    while len(depths) < 51:
-        gevent.sleep(0)
-    assert max(depths) <= 3

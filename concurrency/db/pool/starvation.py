@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from concurrency import context
+from concurrency import kinship
 from concurrency.db.pool.lease import Lease
 from concurrency.tasks.names import name_of
 
@@ -43,7 +43,7 @@ def find_circle(
 
 def _what_for(greenlet: Any) -> str:
     """Return what a stuck greenlet waits for, for people to read."""
-    children = context.waiting.get(greenlet)
+    children = kinship.waiting.get(greenlet)
     if children is None:
         return "one more connection"
     return ", ".join(sorted(name_of(child) for child in children()))
@@ -56,7 +56,7 @@ def _is_stuck(greenlet: Any, is_queued: Callable[[Any], bool], reached: set[Any]
     if is_queued(greenlet):
         reached.add(greenlet)
         return True
-    children = context.waiting.get(greenlet)
+    children = kinship.waiting.get(greenlet)
     if children is None:
         return False
     awaited = [child for child in children() if not child.dead]

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
-from concurrency.context import at_statement, run_hooks
+from concurrency import hooks
 from concurrency.db.wrapper.lending import Leased
 
 
@@ -64,7 +64,7 @@ class WatchedStatements(Leased):
     def before_statement(self, sql: Any) -> None:
         """Take note of a statement that is about to run."""
         if not self.is_setting_up:
-            run_hooks(at_statement)
+            hooks.run(hooks.at_statement)
         lease = self.leasing.lease
         if lease is not None:
             lease.sql = sql if isinstance(sql, str) else self.text_of(sql)

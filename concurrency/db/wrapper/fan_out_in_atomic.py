@@ -8,7 +8,7 @@ from typing import Any
 
 from gevent import getcurrent
 
-from concurrency import context, places
+from concurrency import kinship, places
 from concurrency.conf import conf
 from concurrency.db.errors import FanOutInAtomicBlock
 
@@ -37,21 +37,17 @@ def users_of(alias: str) -> list[Any]:
 def check(wrapper: Any) -> None:
     """Warn or raise when an ancestor waits for this greenlet inside ``atomic``.
 
-    Need not be called while ``context.waiting`` and ``context.others_started`` are empty.
+    Need not be called while ``kinship.waiting`` and ``kinship.started_for_others`` are empty.
 
     Raises:
         FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise", or the
             transaction is a test's and the setting is not "allow".
     """
-    ancestor = context.ancestor()
-    while ancestor is not None:
-        greenlet = ancestor.greenlet()
-        waits = ancestor.waits or greenlet in context.waiting
-        other = _in_atomic(greenlet, wrapper) if waits else None
+    for ancestor in kinship.ancestors():
+        other = _in_atomic(ancestor.greenlet(), wrapper) if ancestor.is_waiting() else None
         if other is not None:
             _report(FanOutInAtomicBlock(wrapper.alias, in_test=_is_of_test(other)))
             return
-        ancestor = ancestor.outer
 
 
 def _in_atomic(greenlet: Any, wrapper: Any) -> Any:

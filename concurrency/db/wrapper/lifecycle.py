@@ -1,6 +1,6 @@
 """What the pools of a process do when a greenlet waits or ends, and when the process forks.
 
-It registers the hooks, and looks for the wrappers that they concern.
+``register`` adds the hooks, which look for the wrappers that they concern.
 """
 
 from __future__ import annotations
@@ -8,17 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from concurrency import context
+from concurrency import hooks
 from concurrency.db.pool import registry
 from concurrency.patching.lateness import is_patched
 from concurrency.tasks import executors
-
-if TYPE_CHECKING:
-    from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
 
 # Connections of the parent that belong to no pool; kept, unused, as those of its pools are.
 _inherited: list[Any] = []
@@ -44,11 +41,10 @@ def keep_lease(using: str | None = None) -> Iterator[None]:
         yield
 
 
-def _pooled_wrappers() -> Iterator[PooledDatabaseWrapper]:
+def _pooled_wrappers() -> Iterator[Any]:
     """Yield the wrappers of this greenlet that have been used."""
     if "settings" not in vars(connections):
         return  # Django knows no databases yet: to ask it is to load the settings
-    wrapper: Any
     for wrapper in connections.all(initialized_only=True):
         if hasattr(wrapper, "lend"):
             yield wrapper
@@ -85,9 +81,13 @@ def _is_in_memory(wrapper: Any) -> bool:
     return bool(wrapper.vendor == "sqlite" and wrapper.is_in_memory_db())
 
 
-context.before_wait.append(_lend_all)
-context.at_rest.append(_rest_all)
-context.at_end.append(_end_all)
+def register() -> None:
+    """Have greenlets lend their connections while they wait, and return them at the end."""
+    hooks.register(hooks.before_wait, _lend_all)
+    hooks.register(hooks.at_rest, _rest_all)
+    hooks.register(hooks.at_end, _end_all)
+    if is_patched():
+        executors.install()
+
+
 os.register_at_fork(after_in_child=_after_fork)
-if is_patched():
-    executors.install()

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from concurrency import context
+from concurrency import kinship
 from concurrency.db.wrapper import fan_out_in_atomic
 from concurrency.db.wrapper.template import HasPool
 
@@ -55,7 +55,7 @@ class ObservedStatements(HasPool):
 
     def is_handed_on(self) -> bool:
         """Return whether somebody else might watch this wrapper now, or has."""
-        has_parent = context.ancestry.get() is not None or bool(context.others_started)
+        has_parent = kinship.ancestry.get() is not None or bool(kinship.started_for_others)
         return has_parent or self._ancestor is not None
 
     def hand_on(self) -> None:
@@ -95,12 +95,10 @@ def _is_wanted() -> bool:
 
 def _ancestor_of(alias: str) -> Any:
     """Return the wrapper of the nearest ancestor of this greenlet that has one."""
-    ancestor = context.ancestor()
-    while ancestor is not None:
+    for ancestor in kinship.ancestors():
         found = fan_out_in_atomic.wrapper_of(ancestor.greenlet(), alias)
         if found is not None:
             return found
-        ancestor = ancestor.outer
     return None
 
 

@@ -17,6 +17,7 @@ from concurrency.db.drivers.driver import Driver
 from concurrency.db.pool import registry
 from concurrency.db.pool.options import PoolOptions, is_ours
 from concurrency.db.pool.pool import Pool
+from concurrency.db.wrapper import lifecycle
 from concurrency.patching.lateness import is_patched
 
 # Asked for at each lease, so without a step of Python for each.
@@ -61,6 +62,7 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
         return pool
 
     def _make_pool(self) -> Pool:
+        lifecycle.register()  # a project may use the backend without the app
         template = type(self)(self.settings_dict.copy(), _OfTemplate(self.alias))
         return Pool(self.alias, self.pool_options(), self.driver, template)
 

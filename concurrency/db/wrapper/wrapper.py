@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
-from concurrency import context
+from concurrency import kinship
 from concurrency.db.wrapper import fan_out_in_atomic
 from concurrency.db.wrapper.cursors import WatchedStatements
 from concurrency.db.wrapper.observers import ObservedStatements
@@ -49,7 +49,7 @@ class PooledDatabaseWrapper(
             self.close()
         if self.is_handed_on():
             self.hand_on()
-        if context.waiting or context.others_started:
+        if kinship.waiting or kinship.started_for_others:
             fan_out_in_atomic.check(self)
         if self.in_atomic_block or self.needs_rollback or self.closed_in_transaction:
             self.forget_transaction()

@@ -25,7 +25,7 @@ from gevent.hub import Hub, Waiter, get_hub
 from gevent.queue import SimpleQueue
 from greenlet import getcurrent, greenlet
 
-from concurrency import context
+from concurrency import kinship
 from concurrency.observe.greenlets import describe
 from concurrency.patching.turnstile import Turnstile
 from concurrency.tasks.loose import forget_all
@@ -107,7 +107,7 @@ def _park(others: list[Any]) -> None:
     _stop_watchers(frozenset(map(id, others)))
     _forget_waits(others)
     forget_all()
-    context.waiting.clear()
+    kinship.forget_waits()
     for one in others:
         _hide(one)
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from gevent import getcurrent
 from gevent.hub import Waiter, get_hub
 
-from concurrency.context import at_end, run_hooks
+from concurrency import hooks
 from concurrency.hub.callbacks import outside_hub
 from concurrency.observe.ids import REQUEST_ID, request_id
 from concurrency.server.worker.answers import ending, is_complete
@@ -120,7 +120,7 @@ class Gate:
         if not is_complete(environ, chunks):
             return ending(environ, chunks, leave)
         # How long it takes to send is a matter of the client, for which nobody has to wait.
-        run_hooks(at_end)
+        hooks.run(hooks.at_end)
         leave()
         return chunks
 

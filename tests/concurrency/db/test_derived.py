@@ -10,8 +10,7 @@ import pytest
 from django.core.signals import request_finished
 from django.db import close_old_connections, connection, connections
 
-from concurrency import gather, map_each, offload
-from concurrency.context import at_end, run_hooks
+from concurrency import gather, hooks, map_each, offload
 from tests.concurrency.db.conftest import query, statistics, until
 
 SECRET = "SELECT current_setting('my.secret', true)"
@@ -48,7 +47,7 @@ def finish_request() -> None:
 
 
 def end_work() -> None:
-    run_hooks(at_end)
+    hooks.run(hooks.at_end)
 
 
 @pytest.mark.parametrize("leave", [close_old_connections, finish_request, end_work])
