@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install db run demo test thorough fuzz lint bench soak freeze
+.PHONY: install db run demo test thorough fuzz lint map bench soak freeze
 
 install: $(INSTALLED)
 
@@ -44,6 +44,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The picture in docs/architecture.md, from the contracts in pyproject.toml and the code.
+map: install
+	@$(PYTHON) docs/levels.py $(ARGS)
 
 bench: install
 	@$(PYTHON) -m bench.suite $(ARGS)

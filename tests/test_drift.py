@@ -269,6 +269,18 @@ def test_what_ci_runs_are_verbs_of_the_makefile() -> None:
     ), "CONTRIBUTING.md names all of them, in their order"
 
 
+def test_the_picture_of_the_levels_is_what_the_code_gives():
+    """`make map` draws it anew."""
+    done = subprocess.run(
+        [sys.executable, "docs/levels.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_page_of_the_documentation_is_linked() -> None:
     """The README or CONTRIBUTING leads to each page, and to none that is missing."""
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")]
