@@ -20,11 +20,11 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
-from gevent.hub import get_hub
 from gevent.threadpool import ThreadPool
 
 from concurrency.db.drivers.driver import KILL_BUDGET, PATIENCE
 from concurrency.db.drivers.waiter import READ, WRITE, SocketWaiter
+from concurrency.hub.per_hub import per_hub
 
 logger = logging.getLogger("concurrency.db")
 
@@ -156,12 +156,21 @@ class _BlockingRequest:
             raise OSError(_text(message.value))
 
 
+class _Threads(dict[Hashable, ThreadPool]):
+    """The threads of one hub, by server."""
+
+    def __init__(self, hub: Any) -> None:
+        super().__init__()
+        self._hub = hub
+
+    def __missing__(self, server: Hashable) -> ThreadPool:
+        threads = self[server] = ThreadPool(_THREADS_FOR_EACH_SERVER, hub=self._hub)
+        return threads
+
+
 def in_thread(server: Hashable, call: Callable[[], object]) -> None:
     """Make a call that blocks, in one of the threads for its server, and wait for it."""
-    hub: Any = get_hub()
-    threads: dict[Hashable, ThreadPool] = vars(hub).setdefault("_concurrency_cancel_threads", {})
-    if server not in threads:
-        threads[server] = ThreadPool(_THREADS_FOR_EACH_SERVER, hub=hub)
+    threads = per_hub(f"{__name__}:threads", _Threads)
     error = threads[server].apply(_error_of, (call,))
     if error is not None:
         raise error
