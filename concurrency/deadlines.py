@@ -20,11 +20,12 @@ import gevent
 from gevent.hub import get_hub
 
 from concurrency.errors import DeadlineExceeded
+from concurrency.interruptions import Interruption
 
 __all__ = ["deadline", "remaining"]
 
 
-class _Expired(BaseException):
+class _Expired(Interruption):
     """Thrown into the body of a ``deadline`` whose time is up."""
 
 

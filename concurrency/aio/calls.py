@@ -13,14 +13,10 @@ from typing import Any
 import gevent
 from gevent.hub import get_hub
 
-from concurrency.deadlines import _Expired
-from concurrency.tasks.group import _Interrupt
-
-#: Thrown into a greenlet to end what it does, not by what it does.
-INTERRUPTIONS = (gevent.GreenletExit, _Expired, _Interrupt)
+from concurrency.interruptions import INTERRUPTIONS, Interruption
 
 
-class _Stopped(gevent.GreenletExit):
+class _Stopped(Interruption, gevent.GreenletExit):
     """Thrown into a call for which no coroutine waits any more."""
 
 

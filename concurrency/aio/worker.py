@@ -23,7 +23,8 @@ from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Waiter, get_hub
 
 from concurrency import hooks
-from concurrency.aio.calls import INTERRUPTIONS, Call
+from concurrency.aio.calls import Call
+from concurrency.interruptions import INTERRUPTIONS
 
 T = TypeVar("T")
 

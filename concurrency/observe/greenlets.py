@@ -27,7 +27,7 @@ from concurrency.db.pool.pool import Pool
 from concurrency.db.pool.registry import leases
 from concurrency.observe import requests
 from concurrency.places import is_library, line_of, outwards
-from concurrency.tasks import Task
+from concurrency.tasks.child import Child
 from concurrency.tasks.names import name_of
 from concurrency.text import printable
 
@@ -137,7 +137,7 @@ def _call_of(one: Any) -> Any:
     while isinstance(call, partial):
         call = call.func
     owner = getattr(call, "__self__", None)
-    return owner.fn if isinstance(owner, Task) else call
+    return owner.fn if isinstance(owner, Child) else call
 
 
 def _name(one: Any) -> str:

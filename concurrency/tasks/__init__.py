@@ -9,8 +9,9 @@ take part through ``concurrency.hooks``.
 from __future__ import annotations
 
 from concurrency.tasks.fanout import gather, map_each
-from concurrency.tasks.group import Task, TaskGroup
+from concurrency.tasks.group import TaskGroup
 from concurrency.tasks.loose import joinall, outstanding, spawn
+from concurrency.tasks.task import Task
 from concurrency.tasks.threads import OffloadStatistics, offload, offload_statistics
 
 __all__ = [

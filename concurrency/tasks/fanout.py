@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from concurrency import context
 from concurrency.errors import TaskCancelled
-from concurrency.tasks.group import Task, TaskGroup
+from concurrency.tasks.child import Child
+from concurrency.tasks.children import Children
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,7 +25,7 @@ def report_others(first: BaseException, others: list[BaseException]) -> None:
             logger.error("another call failed too: %r", other, exc_info=other)
 
 
-class _FirstFailure(TaskGroup):
+class _FirstFailure(Children):
     """Raises the first failure as itself, with the others as its notes."""
 
     def failure(self, failures: list[BaseException]) -> BaseException:
@@ -101,25 +102,25 @@ def _collect(
     limit: int | None,
     return_exceptions: bool,
 ) -> list[R]:
-    group = (_Tolerant if return_exceptions else _FirstFailure)(limit)
+    children = (_Tolerant if return_exceptions else _FirstFailure)(limit)
     inherited = context.capture()
-    tasks: list[Task[R]] = []
-    with group:
+    started: list[Child[R]] = []
+    with children:
         while True:
-            group.wait_for_room()
+            children.wait_for_room()
             call = next(calls, None)
             if call is None:
                 break
             fn, args = call
-            tasks.append(group.start(Task(group.finished, fn, args, {}, inherited)))
+            started.append(children.start(fn, args, {}, inherited))
     if not return_exceptions:
-        return [task.result() for task in tasks]
-    return [_outcome(task) for task in tasks]
+        return [child.result() for child in started]
+    return [_outcome(child) for child in started]
 
 
-def _outcome(task: Task[R]) -> Any:
+def _outcome(child: Child[R]) -> Any:
     try:
-        return task.result()
+        return child.result()
     except TaskCancelled as error:
         return error
     except Exception as error:  # noqa: BLE001 - asked for in the place of a result

@@ -11,7 +11,7 @@ from gevent.hub import Hub
 
 from concurrency import places
 from concurrency.context import Inherited
-from concurrency.tasks.task import Task
+from concurrency.tasks.child import Child
 
 __all__ = ["name_of"]
 
@@ -35,7 +35,7 @@ def _work_of(greenlet: Any) -> str:
     owner = getattr(call, "__self__", None)
     if isinstance(owner, threading.Thread):
         return f'thread "{owner.name}"'
-    if isinstance(owner, Task):
+    if isinstance(owner, Child):
         return f'task "{_function(owner.fn)}"'
     return f'{"task" if "_call" in known else "greenlet"} "{_function(call)}"'
 

@@ -1,78 +1,25 @@
-"""One task: a call that runs in a greenlet of its own, and its outcome."""
+"""``Task``: what a caller may do with one call of a ``TaskGroup``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-import gevent
-from gevent.event import Event
-
-from concurrency import context, hooks, kinship
-from concurrency.errors import TaskCancelled
+from concurrency.tasks.child import Child
 
 T_co = TypeVar("T_co", covariant=True)
 
-# _ENDED: the call is over, its clean-up is not.
-_QUEUED, _STARTED, _ENDED, _DONE = range(4)
-
 
 class Task(Generic[T_co]):
-    """A call that a ``TaskGroup`` runs.
+    """A call that runs in a greenlet of its own, made by ``TaskGroup.spawn``."""
 
-    Made by ``TaskGroup.spawn``, never by hand.
+    __slots__ = ("_child",)
 
-    Args:
-        on_end: called once, in the task's greenlet or in the hub, with the task and
-            whether it had started. Must not wait.
-        fn: what it calls.
-        args: positional arguments of the call.
-        kwargs: keyword arguments of the call.
-        inherited: the context that the call runs in.
-    """
-
-    __slots__ = (
-        "_args",
-        "_ended",
-        "_inherited",
-        "_kwargs",
-        "_on_end",
-        "_state",
-        "_value",
-        "cancelled",
-        "error",
-        "fn",
-        "greenlet",
-    )
-
-    def __init__(
-        self,
-        on_end: Callable[[Task[Any], bool], None],
-        fn: Callable[..., T_co],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        inherited: context.Inherited,
-    ) -> None:
-        self._on_end = on_end
-        #: What it calls.
-        self.fn = fn
-        self._args = args
-        self._kwargs = kwargs
-        self._inherited: context.Inherited | None = inherited
-        self._state = _QUEUED
-        self._value: T_co | None = None
-        self._ended: Event | None = None
-        #: Where it runs; None before it has started.
-        self.greenlet: gevent.Greenlet[..., None] | None = None
-        #: What the call raised; None while it runs, after success and after a cancel.
-        self.error: BaseException | None = None
-        #: Whether the call was ended by ``cancel()`` or by a kill.
-        self.cancelled = False
+    def __init__(self, child: Child[T_co]) -> None:
+        self._child = child
 
     def done(self) -> bool:
         """Return whether the task has ended, in whatever way."""
-        return self._state == _DONE
+        return self._child.is_done()
 
     def result(self) -> T_co:
         """Wait for the task and return what the call returned.
@@ -81,10 +28,7 @@ class Task(Generic[T_co]):
             TaskCancelled: the task was cancelled.
             BaseException: what the call raised.
         """
-        error = self.exception()
-        if error is not None:
-            raise error
-        return self._value  # type: ignore[return-value]
+        return self._child.result()
 
     def exception(self) -> BaseException | None:
         """Wait for the task and return what the call raised, or None.
@@ -92,82 +36,14 @@ class Task(Generic[T_co]):
         Raises:
             TaskCancelled: the task was cancelled.
         """
-        self._wait()
-        if self.cancelled:
-            raise TaskCancelled(f"{self!r} was cancelled")
-        return self.error
+        return self._child.exception()
 
     def cancel(self) -> None:
-        """Ask the task to end: ``GreenletExit`` is raised where it waits.
+        """Ask the task to end: ``gevent.GreenletExit`` is raised where it waits.
 
         Does not wait for it. A task that has ended is not changed.
         """
-        if self._state == _DONE:
-            return
-        if self.greenlet is None:
-            self.cancelled = True
-            self._finish()
-        else:
-            self.greenlet.kill(block=False)
-
-    @property
-    def frame(self) -> FrameType | None:
-        """Where the task waits now; None when it does not."""
-        return None if self.greenlet is None else self.greenlet.gr_frame
-
-    def start(self) -> None:
-        """Run the call in a new greenlet; for the group."""
-        inherited = self._inherited
-        assert inherited is not None  # noqa: S101 - a task is started once
-        self._state = _STARTED
-        self.greenlet = greenlet = gevent.Greenlet(self._run, inherited)
-        self._inherited = None
-        greenlet.gr_context = inherited.variables.copy()
-        # The link is for a greenlet that is killed before it has run at all, or
-        # again while it cleans up; otherwise _run() has told the group before.
-        greenlet.rawlink(self._died)
-        greenlet.start()
-
-    def _run(self, inherited: context.Inherited) -> None:
-        try:
-            inherited.apply()
-            self._value = self.fn(*self._args, **self._kwargs)
-        except gevent.GreenletExit:
-            self.cancelled = True
-        except BaseException as error:  # noqa: BLE001 - the group raises it
-            # Without this frame the traceback shows the call alone, and there is no cycle.
-            trace = error.__traceback__
-            self.error = error.with_traceback(trace.tb_next if trace else None)
-        self._state = _ENDED
-        hooks.run(hooks.at_end)
-        self._finish()
-
-    def _died(self, greenlet: gevent.Greenlet[..., None]) -> None:
-        if self._state == _STARTED:
-            self.cancelled = True
-        if self._state != _DONE:
-            self._finish()
-
-    def _finish(self) -> None:
-        had_started = self._state != _QUEUED
-        self._state = _DONE
-        self._on_end(self, had_started)
-        if self._ended is not None:
-            self._ended.set()
-
-    def _wait(self) -> None:
-        if self._state == _DONE:
-            return
-        if self._ended is None:
-            self._ended = Event()
-        with kinship.waiting_for(lambda: [self.greenlet] if self.greenlet else []):
-            self._ended.wait()
+        self._child.cancel()
 
     def __repr__(self) -> str:
-        name = getattr(self.fn, "__qualname__", None) or repr(self.fn)
-        state = ("queued", "running", "running", "done")[self._state]
-        if self._state == _DONE and self.cancelled:
-            state = "cancelled"
-        elif self._state == _DONE and self.error is not None:
-            state = f"failed with {type(self.error).__name__}"
-        return f"<Task {name} {state}>"
+        return repr(self._child)
