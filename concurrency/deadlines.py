@@ -1,10 +1,9 @@
 """Time limits that are inherited, nest, and cannot be swallowed.
 
-``with deadline(2.5):`` throws a private ``BaseException`` into its body when the
-time is up, so that no ``except Exception`` on the way stops it; only the ``with``
-that expired turns it into ``DeadlineExceeded``. Everything that waits asks
-``remaining()`` or is interrupted by the throw. This module knows nothing of
-databases or HTTP.
+``with deadline(2.5):`` throws an ``Interruption`` into its body when the time is up,
+so that no ``except Exception`` on the way stops it; only the ``with`` that expired
+turns it into ``DeadlineExceeded``. Everything that waits asks ``remaining()`` or is
+interrupted. This module does not depend on databases or HTTP.
 """
 
 from __future__ import annotations
@@ -14,19 +13,11 @@ import math
 import time
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any
-
-import gevent
-from gevent.hub import get_hub
 
 from concurrency.errors import DeadlineExceeded
-from concurrency.interruptions import Interruption
+from concurrency.timers import GreenletTimer, TaskTimer, Timer
 
-__all__ = ["deadline", "remaining"]
-
-
-class _Expired(Interruption):
-    """Thrown into the body of a ``deadline`` whose time is up."""
+__all__ = ["deadline", "inherited_deadline", "remaining"]
 
 
 class deadline:  # noqa: N801 - reads as a verb, like contextlib's
@@ -46,35 +37,18 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         ValueError: when ``seconds`` is not a number.
     """
 
-    __slots__ = (
-        "_cancelling",
-        "_entered",
-        "_fired",
-        "_has_cancelled",
-        "_outer",
-        "_owner",
-        "_signal",
-        "_task",
-        "_timer",
-        "_token",
-        "expires",
-        "seconds",
-    )
+    __slots__ = ("_entered", "_fired", "_outer", "_timer", "_token", "expires", "seconds")
 
     # Whether a timer is needed although an outer deadline comes first.
     _enforces = False
+
+    _timer: Timer
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = math.inf if seconds is None else float(seconds)
         if math.isnan(self.seconds):
             raise ValueError("deadline: seconds must be a number, not nan")
-        self._timer: Any = None
         self._token: Token[deadline | None] | None = None
-        self._fired = False
-        self._signal = _Expired()
-        self._outer: deadline | None = None
-        # The task that has entered the block, in a coroutine.
-        self._task: asyncio.Task[Any] | None = None
         #: When the block has to end, on the clock of ``time.monotonic()``.
         self.expires = math.inf
 
@@ -83,14 +57,12 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
             raise RuntimeError("this deadline is in use: make a new one for each block")
         if self.seconds <= 0:
             raise DeadlineExceeded(self.seconds)
-        self._entered = time.monotonic()
-        self._owner = gevent.getcurrent()
-        self._task = None if asyncio._get_running_loop() is None else asyncio.current_task()
-        self._has_cancelled = False
-        self._cancelling = 0 if self._task is None else self._task.cancelling()
+        task = None if asyncio._get_running_loop() is None else asyncio.current_task()
+        self._timer = GreenletTimer() if task is None else TaskTimer(task)
+        self._entered = now = time.monotonic()
         self._outer = _current.get()
         self._fired = False
-        self._schedule(self.seconds)
+        self._schedule(now, self.seconds)
         self._token = _current.set(self)
         return self
 
@@ -105,35 +77,24 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         if self._token is None:
             raise RuntimeError("only a deadline whose block is running can be rescheduled")
         self.seconds = math.inf if seconds is None else float(seconds)
-        self._cancel()
-        self._schedule(self._entered + self.seconds - time.monotonic())
+        self._timer.cancel()
+        now = time.monotonic()
+        self._schedule(now, self._entered + self.seconds - now)
 
     def expire(self) -> None:
         """End a running block as if its time were up; to be called in the hub."""
         if self._token is not None and not self._fired:
-            self._cancel()
+            self._timer.cancel()
             self.expires = time.monotonic()
-            self._fire(self._owner)
+            self._fire()
 
-    def _schedule(self, seconds: float) -> None:
-        own = time.monotonic() + seconds
+    def _schedule(self, now: float, seconds: float) -> None:
+        own = now + seconds
         outer = math.inf if self._outer is None else self._outer.expires
-        self.expires = min(own, outer)
+        self.expires = own if own < outer else outer
         # When an outer one comes first its own timer does the work.
         if self.expires != math.inf and (self._enforces or self.expires == own):
-            if self._task is not None:
-                loop = self._task.get_loop()
-                self._timer = loop.call_later(max(0.0, seconds), self._fire, self._owner)
-                return
-            self._timer = get_hub().loop.timer(max(0.0, seconds))
-            # From now on, not from when the hub looked at the clock: this greenlet may have
-            # run for long.
-            self._timer.start(self._fire, self._owner, update=True)
-
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            (self._timer.close if self._task is None else self._timer.cancel)()
-            self._timer = None
+            self._timer.start(seconds, self._fire)
 
     def __exit__(
         self,
@@ -141,39 +102,22 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._cancel()
+        self._timer.cancel()
         token, self._token = self._token, None
         if token is not None:
             _current.reset(token)
         if not self._fired:
             return
-        if error is self._signal or self._is_own_cancel(error):
+        if self._timer.withdraw(error):
             raise DeadlineExceeded(self.seconds).with_traceback(traceback) from None
-        # The body swallowed the signal, or failed while it ended. A kill or an
+        # The body swallowed the interruption, or failed while it ended. A kill or an
         # outer deadline that arrived on top of it goes on its way.
         if error is None or isinstance(error, Exception):
             raise DeadlineExceeded(self.seconds) from error
 
-    def _fire(self, greenlet: Any) -> None:
-        """Interrupt the body; runs in the hub or in the body's loop, so it is waiting."""
+    def _fire(self) -> None:
         self._fired = True
-        if self._task is None:
-            greenlet.throw(self._signal)
-        else:
-            # Nothing may be thrown into the greenlet: it runs the loop.
-            self._task.get_loop().call_soon_threadsafe(self._cancel_task)
-
-    def _cancel_task(self) -> None:
-        if self._token is not None and self._task is not None:
-            self._has_cancelled = True
-            self._task.cancel()
-
-    def _is_own_cancel(self, error: BaseException | None) -> bool:
-        """Return whether this deadline, and nobody else, has cancelled the body's task."""
-        if self._task is None or not self._has_cancelled:
-            return False
-        others = self._task.uncancel() > self._cancelling
-        return isinstance(error, asyncio.CancelledError) and not others
+        self._timer.interrupt()
 
     def __repr__(self) -> str:
         left = self.expires - time.monotonic()

@@ -121,7 +121,7 @@ class _Run:
         elif self._how == "timeout":
             self._victim.throw(self._timeout)
         else:
-            self._limit._fire(self._victim)
+            self._limit.expire()
 
     def examine(self, check: Callable[[], object] | None) -> None:
         """Look whether all is right afterwards; an error says where the interruption was."""
