@@ -15,7 +15,7 @@ from bench import command
 __all__ = ["PARTS", "main"]
 
 #: The modules, without the options that the last one gets from the command line.
-PARTS = ("fanout", "serving", "waiting", "lease", "asynchronous", "")
+PARTS = ("fanout", "serving", "waiting", "lease", "binding", "asynchronous", "")
 
 _TELL = 10.0  # seconds between two lines that tell that it goes on
 

@@ -27,6 +27,11 @@ class _Watched(_Cursor):  # type: ignore[misc]
         connection.is_watched = True
         try:
             return super().execute(query, *args, **kwargs)
+        except psycopg.errors.FeatureNotSupported:
+            # A prepared statement fails with it for as long as it lives when the type of its
+            # result has changed, as by a migration. A reset of the session drops it.
+            connection.tainted = True
+            raise
         finally:
             connection.is_watched = False
 
