@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -19,6 +18,7 @@ from django.db import connections
 from django.db.utils import DatabaseError
 
 from concurrency import aio, conf
+from concurrency.compat import asgiref, asyncio, survey
 from concurrency.db.pool import foreign_options, options
 from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
 from concurrency.patching import lateness, libraries
@@ -46,6 +46,7 @@ def register() -> None:
     checks.register(check_driver)
     checks.register(check_libraries)
     checks.register(check_asyncio)
+    checks.register(check_private_names)
     checks.register(check_settings)
     checks.register(check_databases)
     checks.register(check_versions)
@@ -124,7 +125,7 @@ def check_asyncio(**kwargs: Any) -> Messages:
     if not lateness.is_patched():
         return []
     found: Messages = []
-    policy = getattr(asyncio.events, "_event_loop_policy", None)
+    policy = asyncio.policy()
     if type(policy).__module__.partition(".")[0] == "uvloop":
         found.append(
             checks.Error(
@@ -134,15 +135,31 @@ def check_asyncio(**kwargs: Any) -> Messages:
             )
         )
     if not aio.is_installed():
+        missing = asgiref.NAMES.missing()
         found.append(
             checks.Warning(
                 "This asgiref is not known: kills and deadlines do not cross into coroutines, "
-                "and each call of async_to_sync makes a thread and a loop.",
+                "and each call of async_to_sync makes a thread and a loop"
+                f"{': ' if missing else ''}{'; '.join(missing)}.",
                 hint="Install a version of asgiref that this package was tested with.",
                 id="concurrency.W007",
             )
         )
     return found
+
+
+def check_private_names(**kwargs: Any) -> Messages:
+    """Has an upgrade of a dependency taken away what this package uses of it?"""
+    if not lateness.is_patched():
+        return []
+    return [
+        checks.Error(
+            f"{line}, which this package uses: requests may fail.",
+            hint="Install a version of it that this package was tested with.",
+            id="concurrency.E011",
+        )
+        for line in survey.missing("asgiref")  # that is concurrency.W007
+    ]
 
 
 def check_settings(**kwargs: Any) -> Messages:

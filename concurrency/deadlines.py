@@ -14,6 +14,7 @@ import time
 from contextvars import ContextVar, Token
 from types import TracebackType
 
+from concurrency.compat.asyncio import running_loop
 from concurrency.errors import DeadlineExceeded
 from concurrency.timers import GreenletTimer, TaskTimer, Timer
 
@@ -57,7 +58,7 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
             raise RuntimeError("this deadline is in use: make a new one for each block")
         if self.seconds <= 0:
             raise DeadlineExceeded(self.seconds)
-        task = None if asyncio._get_running_loop() is None else asyncio.current_task()
+        task = None if running_loop() is None else asyncio.current_task()
         self._timer = GreenletTimer() if task is None else TaskTimer(task)
         self._entered = now = time.monotonic()
         self._outer = _current.get()

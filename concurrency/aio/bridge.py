@@ -9,25 +9,18 @@ needed. What is replaced is not public; ``install()`` looks whether it is there.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial, wraps
 from typing import Any, cast
 
-import asgiref.current_thread_executor
-import asgiref.sync
 import gevent
 
 from concurrency.aio import runner
 from concurrency.aio.loop import HubLoop, SingleThread
 from concurrency.aio.worker import Worker
-
-# Without types: what is replaced is not public.
-sync: Any = asgiref.sync
-home: Any = asgiref.current_thread_executor
-
-_REPLACED = ("CurrentThreadExecutor", "ThreadPoolExecutor", "AsyncToSync", "SyncToAsync")
+from concurrency.compat import asgiref as compat
+from concurrency.compat.asyncio import make_loops_of
 
 
 class LoopThread(Executor):
@@ -43,7 +36,7 @@ class LoopThread(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a coroutine in a greenlet; a function in the one thread."""
-        if not _is_run(fn) or _must_stay_in_a_thread():
+        if not compat.is_run(fn) or compat.must_stay_in_a_thread():
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._max_workers)
             return self._threads.submit(fn, *args, **kwargs)
@@ -56,20 +49,6 @@ class LoopThread(Executor):
         """End the thread, if there is one."""
         if self._threads is not None:
             self._threads.shutdown(wait, cancel_futures=cancel_futures)
-
-
-def _is_run(fn: Any) -> bool:
-    """Return whether asgiref calls it to run a coroutine on a loop of its own."""
-    if fn is asyncio.run:
-        return True
-    # Before asgiref 3.9 it had a function of its own.
-    own = getattr(sync.AsyncToSync, "_run_event_loop", None)
-    return own is not None and getattr(fn, "__func__", None) is own
-
-
-def _must_stay_in_a_thread() -> bool:
-    context = getattr(sync.AsyncToSync, "async_single_thread_context", None)
-    return context is not None and context.get(None) is not None
 
 
 class _Outcome:
@@ -104,7 +83,7 @@ class _Outcome:
 
 def is_installed() -> bool:
     """Return whether asgiref uses greenlets."""
-    return sync.CurrentThreadExecutor is Worker
+    return compat.executor_class() is Worker
 
 
 def install() -> None:
@@ -113,25 +92,15 @@ def install() -> None:
     Doing it twice is harmless. If asgiref is not as it is known, it is left alone:
     code works, but neither kills nor deadlines cross into coroutines.
     """
-    _use_hub_loops()
-    if is_installed() or not _is_as_known():
+    make_loops_of(HubLoop)
+    if is_installed() or compat.NAMES.missing():
         return
-    sync.CurrentThreadExecutor = home.CurrentThreadExecutor = Worker
-    sync.ThreadPoolExecutor = LoopThread
-    # Made when asgiref was imported, which may have been before the patch.
-    sync.SyncToAsync.threadlocal = threading.local()
-    sync.SyncToAsync.single_thread_executor = SingleThread(max_workers=1)
-    sync.AsyncToSync.main_wrap = _watched(sync.AsyncToSync.main_wrap)
-    sync.SyncToAsync.thread_handler = _forgetting(sync.SyncToAsync.thread_handler)
-
-
-def _is_as_known() -> bool:
-    return (
-        all(hasattr(sync, name) for name in _REPLACED)
-        and hasattr(sync.AsyncToSync, "main_wrap")
-        and hasattr(sync.AsyncToSync, "executors")
-        and hasattr(sync.SyncToAsync, "thread_handler")
-        and hasattr(sync.SyncToAsync, "single_thread_executor")
+    compat.replace(
+        executor=Worker,
+        loop_thread=LoopThread,
+        single_thread=SingleThread(max_workers=1),
+        watched=_watched,
+        forgetting=_forgetting,
     )
 
 
@@ -141,7 +110,7 @@ def _watched(main_wrap: Callable[..., Awaitable[None]]) -> Callable[..., Awaitab
     @wraps(main_wrap)
     def watched(self: Any, *args: Any, **kwargs: Any) -> Awaitable[None]:
         # Called in the greenlet that is about to wait; what it returns runs in the loop.
-        return self.executors.current.watch(main_wrap(self, *args, **kwargs))  # type: ignore[no-any-return]
+        return compat.executors.current.watch(main_wrap(self, *args, **kwargs))  # type: ignore[no-any-return]
 
     return watched
 
@@ -154,7 +123,7 @@ def _forgetting(thread_handler: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(thread_handler)
     def forgetting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        known = vars(self.threadlocal)
+        known = compat.variables_of_call(self)
         before = dict(known)
         try:
             return thread_handler(self, *args, **kwargs)
@@ -163,12 +132,3 @@ def _forgetting(thread_handler: Callable[..., Any]) -> Callable[..., Any]:
             known.update(before)
 
     return forgetting
-
-
-def _use_hub_loops() -> None:
-    """Have asyncio make loops that wait on the hub by themselves."""
-    # From 3.14 on the public name warns: policies are on their way out.
-    policy: Any = getattr(asyncio, "_DefaultEventLoopPolicy", None)
-    policy = policy or asyncio.DefaultEventLoopPolicy
-    if policy._loop_factory is asyncio.SelectorEventLoop:
-        policy._loop_factory = HubLoop

@@ -139,6 +139,16 @@ class HubLoop(_Base):  # type: ignore[misc]
 
     # Being used again
 
+    def end_asyncgens(self) -> None:
+        """Close the asynchronous generators that were left open, and allow new ones."""
+        if self._asyncgens:
+            self.run_until_complete(self.shutdown_asyncgens())
+            self._asyncgens_shutdown_called = False
+
+    def has_executor(self) -> bool:
+        """Return whether it has an executor for calls that name none."""
+        return self._default_executor is not None
+
     def has_greenlets(self) -> bool:
         """Return whether a function of ``run_in_executor`` runs in a greenlet."""
         return bool(self._greenlets)

@@ -10,25 +10,25 @@ asyncio, so it must be imported after the patch.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from gevent.hub import MAIN_THREAD_IDENT  # type: ignore[attr-defined]
 from gevent.monkey import get_original
 
+from concurrency.compat.asyncio import (
+    poller_of,
+    repair_policy,
+    replace_running_setter,
+    running_setter,
+    set_running_loop,
+    swap_current_task,
+)
 from concurrency.hub import switches
 
-# asyncio's own function; install() puts another in its place.
-_set_running: Callable[[Any], None] = asyncio._set_running_loop
-
 _native_thread: Callable[[], int] = get_original("_thread", "get_ident")
-
-# From 3.14 on the thread keeps the current task too; before, each loop has its own.
-_TASK_IN_THREAD = sys.version_info >= (3, 14)
 
 
 class _Running:
@@ -45,37 +45,33 @@ class _Running:
 
     def enter(self) -> None:
         """Have asyncio see this loop."""
-        _set_running(self._loop)
+        set_running_loop(self._loop)
         sys.set_asyncgen_hooks(*self._hooks)
         if self._depth:
             sys.set_coroutine_origin_tracking_depth(self._depth)
-        if _TASK_IN_THREAD:
-            _swap_task(self._loop, self._task)
+        if swap_current_task is not None:
+            swap_current_task(self._loop, self._task)
 
     def leave(self) -> None:
         """Have asyncio see no loop."""
-        if _TASK_IN_THREAD:
-            self._task = _swap_task(self._loop, None)
-        _set_running(None)
+        if swap_current_task is not None:
+            self._task = swap_current_task(self._loop, None)
+        set_running_loop(None)
         sys.set_asyncgen_hooks(None, None)
         if self._depth:
             sys.set_coroutine_origin_tracking_depth(0)
-
-
-def _swap_task(loop: Any, task: Any) -> Any:
-    return asyncio.tasks._swap_current_task(loop, task)  # type: ignore[attr-defined]
 
 
 def _set_running_loop(loop: Any) -> None:
     """Set the loop that this greenlet runs; in the place of asyncio's function."""
     here = switches.switches()
     if loop is None:
-        _set_running(None)
+        set_running_loop(None)
         here.drop()
     else:
         _refuse_blocking(loop)
         here.put(_Running(loop))
-        _set_running(loop)
+        set_running_loop(loop)
 
 
 def _refuse_blocking(loop: Any) -> None:
@@ -86,7 +82,7 @@ def _refuse_blocking(loop: Any) -> None:
     """
     if _native_thread() != MAIN_THREAD_IDENT:
         return  # a native thread has no greenlets to stop but its own
-    poller = getattr(getattr(loop, "_selector", None), "_selector", None)
+    poller = poller_of(loop)
     if type(loop).__module__.partition(".")[0] == "uvloop":
         raise RuntimeError(
             f"{loop!r} would stop all greenlets while it waits: use asyncio's own loop, or "
@@ -102,7 +98,7 @@ def _refuse_blocking(loop: Any) -> None:
 
 def is_installed() -> bool:
     """Return whether running loops belong to greenlets."""
-    return asyncio.events._set_running_loop is _set_running_loop
+    return running_setter() is _set_running_loop
 
 
 def install() -> None:
@@ -110,28 +106,11 @@ def install() -> None:
     if is_installed():
         return
     switches.share_settrace()
-    asyncio.events._set_running_loop = asyncio._set_running_loop = _set_running_loop
-    _repair_policy()
+    replace_running_setter(_set_running_loop)
+    repair_policy()
     os.register_at_fork(after_in_child=_after_fork)
 
 
 def _after_fork() -> None:
     """Run no loop in a child process, as asyncio has it."""
     _set_running_loop(None)
-
-
-def _repair_policy() -> None:
-    """Replace the native thread-local in which an early asyncio keeps current loops."""
-    events: Any = asyncio.events
-    names = ("_BaseDefaultEventLoopPolicy", "BaseDefaultEventLoopPolicy")
-    base = next(getattr(events, name) for name in names if hasattr(events, name))
-    if issubclass(base._Local, threading.local):
-        return
-
-    class _Local(threading.local):
-        _loop = None
-        _set_called = False
-
-    base._Local = _Local
-    if isinstance(events._event_loop_policy, base):
-        events._event_loop_policy._local = _Local()

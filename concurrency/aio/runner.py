@@ -108,9 +108,7 @@ def tidy(loop: HubLoop) -> None:
                         "task": task,
                     }
                 )
-    if loop._asyncgens:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop._asyncgens_shutdown_called = False
+    loop.end_asyncgens()
     if loop.has_greenlets():
         loop.run_until_complete(loop.join_greenlets())
 
@@ -118,7 +116,7 @@ def tidy(loop: HubLoop) -> None:
 def close(loop: HubLoop) -> None:
     """Close a loop for good."""
     try:
-        if loop._default_executor is not None:
+        if loop.has_executor():
             loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()

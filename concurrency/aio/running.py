@@ -9,14 +9,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-import asgiref.sync
 import gevent
 import greenlet
+from asgiref.sync import async_to_sync
 from gevent.event import Event
 
 from concurrency import kinship
 from concurrency.aio import runner
 from concurrency.aio.loop import HubLoop
+from concurrency.compat.asgiref import variables_of_call
 from concurrency.patching.lateness import is_patched
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ def run(what: Awaitable[T] | Callable[..., Awaitable[T]], /, *args: Any) -> T:
 
 def _call(what: Any, args: tuple[Any, ...]) -> Any:
     try:
-        return asgiref.sync.async_to_sync(_await)(what, args)
+        return async_to_sync(_await)(what, args)
     finally:
         if inspect.iscoroutine(what):
             what.close()  # it has not begun if a loop is running here
@@ -142,7 +143,7 @@ def _serve(loop: HubLoop) -> None:
 @contextmanager
 def _as_main_loop(loop: HubLoop) -> Iterator[None]:
     """Have asgiref run coroutines of this greenlet on a loop that is running."""
-    known = vars(asgiref.sync.SyncToAsync.threadlocal)
+    known = variables_of_call()
     before = dict(known)
     known.update(main_event_loop=loop, main_event_loop_pid=os.getpid(), task_context=None)
     try:

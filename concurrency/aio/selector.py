@@ -6,9 +6,10 @@ import selectors
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Waiter, get_hub
 from gevent.monkey import get_original
+
+from concurrency.compat.gevent import get_hub_if_exists
 
 # gevent's constant for watchers.
 _READ = 1

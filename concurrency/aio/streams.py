@@ -9,16 +9,14 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-import asgiref.sync
 import gevent
 
 from concurrency.aio import runner
 from concurrency.aio.loop import HubLoop
 from concurrency.aio.worker import Worker
+from concurrency.compat.asgiref import restore_context, use_executor
 
 T = TypeVar("T")
-
-_sync: Any = asgiref.sync
 
 
 def iterate(source: AsyncIterable[T]) -> Iterator[T]:
@@ -35,8 +33,8 @@ def iterate(source: AsyncIterable[T]) -> Iterator[T]:
     worker.stays_open = True
     reader = _Reader(source)
     context = copy_context()
-    context.run(setattr, _sync.AsyncToSync.executors, "current", worker)
-    started = partial(_sync._restore_context, context)
+    context.run(use_executor, worker)
+    started = partial(restore_context, context)
     ended: Future[None] = Future()
     loop.call_soon(lambda: loop.create_task(worker.watch(reader.read(started))))
     gevent.spawn(_serve, loop, ended)

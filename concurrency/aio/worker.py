@@ -17,13 +17,13 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any, TypeVar
 
-import asgiref.sync
 import gevent
-from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Waiter, get_hub
 
 from concurrency import hooks
 from concurrency.aio.calls import Call
+from concurrency.compat.asgiref import executors
+from concurrency.compat.gevent import get_hub_if_exists
 from concurrency.interruptions import INTERRUPTIONS
 
 T = TypeVar("T")
@@ -74,13 +74,20 @@ class Worker(Executor):
     def _put(self, call: Call | Callable[[], None]) -> None:
         if gevent.getcurrent() is self._greenlet:
             raise RuntimeError("You cannot submit onto CurrentThreadExecutor from its own thread")
-        worker: Worker | None = self
-        while worker is not None and worker._is_over and not worker.stays_open:
-            worker = worker._outer
-        if worker is None:
+        if not self.take(call):
             raise RuntimeError("CurrentThreadExecutor already quit or is broken")
-        worker._calls.append(call)
-        worker._wake()
+
+    def take(self, call: Call | Callable[[], None]) -> bool:
+        """Have a call run here, or in the worker around it; return False if both are over."""
+        if self._is_over and not self.stays_open:
+            return self._outer is not None and self._outer.take(call)
+        self._calls.append(call)
+        self._wake()
+        return True
+
+    def waiting_greenlet(self) -> Any:
+        """Return the greenlet that waits for a coroutine, None if it does not any more."""
+        return None if self._is_over else self._greenlet
 
     async def watch(self, awaitable: Awaitable[T]) -> T:
         """Await what this worker waits for, so that it can be cancelled."""
@@ -191,8 +198,8 @@ class Worker(Executor):
 
 def waiting_greenlet() -> Any:
     """Return the greenlet that waits for the coroutine that runs, or None."""
-    worker = getattr(asgiref.sync.AsyncToSync.executors, "current", None)
-    return worker._greenlet if isinstance(worker, Worker) and not worker._is_over else None
+    worker = getattr(executors, "current", None)
+    return worker.waiting_greenlet() if isinstance(worker, Worker) else None
 
 
 def _run_for(future: Future[T], fn: Callable[[], T]) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent._hub_local import get_hub_if_exists
+
+from concurrency.compat.gevent import get_hub_if_exists
 
 __all__ = ["call_safely", "outside_hub"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from gevent._hub_local import get_hub_if_exists
 from gevent.hub import get_hub
+
+from concurrency.compat.gevent import get_hub_if_exists
 
 T = TypeVar("T")
 

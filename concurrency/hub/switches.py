@@ -14,9 +14,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import greenlet
-from gevent._hub_local import get_hub_if_exists
 from gevent.monkey import get_original
 from greenlet import getcurrent
+
+from concurrency.compat.gevent import get_hub_if_exists
 
 Tracer = Callable[[Any, tuple[Any, Any]], object]
 

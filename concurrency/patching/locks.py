@@ -11,9 +11,9 @@ from collections import deque
 from time import monotonic
 
 import gevent
-from gevent._hub_local import get_hub_if_exists
 from gevent.hub import getcurrent
 
+from concurrency.compat.gevent import get_hub_if_exists
 from concurrency.patching.turnstile import Turnstile, allocate, guard
 
 # Seconds after which the first in the queue is given the lock itself. Before, it is only

@@ -15,10 +15,11 @@ from time import monotonic
 from typing import Any
 
 import gevent
-from gevent._hub_local import get_hub_if_exists
 from gevent.exceptions import BlockingSwitchOutError, LoopExit
 from gevent.hub import Waiter, getcurrent
 from gevent.monkey import get_original
+
+from concurrency.compat.gevent import get_hub_if_exists
 
 allocate = get_original("_thread", "allocate_lock")
 _count_threads = get_original("_thread", "_count")

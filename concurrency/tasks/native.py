@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from gevent._hub_local import get_hub_if_exists
 from gevent.monkey import get_original
 
+from concurrency.compat.gevent import get_hub_if_exists
 from concurrency.patching.simple_queue import SimpleQueue
 
 _start_new_thread = get_original("_thread", "start_new_thread")

@@ -139,6 +139,23 @@ def test_an_asgiref_that_is_not_known_is_questioned(monkeypatch):
     assert ids(checks.check_asyncio()) == ["concurrency.W007"]
 
 
+def test_what_an_asgiref_lacks_is_named(monkeypatch):
+    """W007: with the name that an upgrade has taken away."""
+    monkeypatch.setattr("asgiref.sync.CurrentThreadExecutor", object)
+    monkeypatch.delattr("asgiref.sync._restore_context")
+    (message,) = checks.check_asyncio()
+    assert message.msg.endswith("has no asgiref.sync._restore_context(context).")
+
+
+def test_a_private_name_that_has_gone_is_named(monkeypatch):
+    """E011: an upgrade of a dependency has taken it away."""
+    assert checks.check_private_names() == []
+    monkeypatch.delattr("gevent._hub_local.get_hub_if_exists")
+    (message,) = checks.check_private_names()
+    assert message.id == "concurrency.E011"
+    assert re.match(r"gevent \S+ has no gevent\._hub_local\.get_hub_if_exists, ", message.msg)
+
+
 @pytest.mark.parametrize(
     ("value", "part"),
     [

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 
 import gevent
 import pytest
+from asgiref import sync
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 from django.db import connection, transaction
 from django.test import TestCase
@@ -412,7 +413,7 @@ def test_a_busy_coroutine_lets_others_run():
 
 def test_installing_it_twice_changes_nothing():
     """install() may be called again."""
-    before = bridge.sync.AsyncToSync.main_wrap
+    before = sync.AsyncToSync.main_wrap
     bridge.install()
     assert bridge.is_installed()
-    assert bridge.sync.AsyncToSync.main_wrap is before
+    assert sync.AsyncToSync.main_wrap is before

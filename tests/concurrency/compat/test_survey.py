@@ -1,0 +1,60 @@
+"""The private names of all dependencies: there today, and named when they are not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from concurrency.compat import survey
+from concurrency.compat.names import Names
+
+MODULES = sorted(survey.DEPENDENCIES)
+
+# One name of each dependency, to be taken away.
+BROKEN = {
+    "asgiref": "asgiref.sync.SyncToAsync.threadlocal",
+    "asyncio": "asyncio._get_running_loop",
+    "gevent": "gevent._hub_local.get_hub_if_exists",
+}
+
+
+def test_each_dependency_is_broken_once() -> None:
+    """The table of this test has a name of each."""
+    assert sorted(BROKEN) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_names_are_there(module: str) -> None:
+    """With the versions that are installed, nothing is missing."""
+    assert survey.missing_of(module) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_name_that_has_gone_is_reported(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dependency that lacks one name is reported by that name, and by nothing else."""
+    name = BROKEN[module]
+    names: Names = import_module(f"concurrency.compat.{module}").NAMES
+    monkeypatch.delattr(name)
+    (line,) = survey.missing_of(module)
+    assert line.startswith(f"{names.distribution} ")
+    assert f" has no {name}" in line
+
+
+def test_the_package_imports_nothing() -> None:
+    """No dependency is imported before somebody asks for its module."""
+    code = "import sys; import concurrency, concurrency.compat.survey; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    shown = {name.partition(".")[0] for name in survey.DEPENDENCIES.values()}
+    assert not shown & set(done.stdout.split())
+
+
+def test_the_command_looks_at_all_dependencies() -> None:
+    """`python -m concurrency.compat` ends well where nothing is missing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "concurrency.compat"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(name in done.stdout for name in MODULES)
