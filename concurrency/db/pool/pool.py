@@ -26,7 +26,7 @@ from concurrency.db.pool.connection import (
 )
 from concurrency.db.pool.lease import Holding, Lease
 from concurrency.db.pool.options import PoolOptions
-from concurrency.db.pool.reaper import INTERVAL, Reaper, Rounds
+from concurrency.db.pool.reaper import Reaper, Rounds
 from concurrency.db.pool.slots import Slots
 from concurrency.db.pool.starvation import find_circle
 from concurrency.db.pool.statistics import PoolStatistics
@@ -35,11 +35,11 @@ from concurrency.places import user_place
 
 logger = logging.getLogger("concurrency.db")
 
-# Whoever begins to wait makes somebody look for what stands still, but only one of those
-# who begin within so many seconds: in a busy pool they are many.
+# A greenlet that begins to wait looks for what stands still, unless another has done so
+# within this many seconds: in a busy pool thousands begin in a second.
 _PAUSE = 0.02
 
-# And again within so many seconds, as one who holds a connection may turn out to be idle.
+# One of those that wait looks again after this many seconds, as a holder may turn out to be idle.
 _LOOK = 0.25
 
 E = TypeVar("E", bound=PoolTimeout)
@@ -123,24 +123,30 @@ class Pool:
 
     def _wait(self, waiter: Waiter) -> None:
         started = now = time.monotonic()
+        self._look(now, _PAUSE)
+        self._open_what_is_wanted()
         while not waiter.is_served():
             left = started + self.options.timeout - now
             if left <= 0:
                 self._slots.leave(waiter)
                 raise self._timeout(now - started)
-            # One of those who wait looks for all of them: there may be thousands.
-            pause = _PAUSE if self._looked < started else _LOOK
-            if now >= self._looked + pause:
-                self._looked, pause = now, _LOOK
-                self.reap()
-                self.look_for_starvation()
-            self._open_what_is_wanted()
-            if not waiter.is_served():
-                next_attempt = self._slots.pause() or INTERVAL
-                waiter.wait(min(left, next_attempt, max(0.0, self._looked + pause - now)))
-                now = time.monotonic()
+            # All others sleep until they are served: to wake thousands costs more than to serve.
+            if self._slots.is_lookout(waiter):
+                self._look(now, _LOOK)
+                self._open_what_is_wanted()
+                next_look = max(0.0, self._looked + _LOOK - now)
+                left = min(left, next_look, self._slots.pause() or next_look)
+            waiter.wait(left)
+            now = time.monotonic()
         if waiter.error is not None:
             raise waiter.error
+
+    def _look(self, now: float, pause: float) -> None:
+        """Look for what stands still, unless that was done within a pause, in seconds."""
+        if now >= self._looked + pause:
+            self._looked = now
+            self.reap()
+            self.look_for_starvation()
 
     def _is_usable(self, lease: Lease) -> bool:
         connection = lease.connection

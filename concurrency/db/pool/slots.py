@@ -41,12 +41,10 @@ class Slots:
         self._connecting = 0
         self._discarding = 0
         self._closed = False
-        # When a server that refuses is asked again.
         self._back_off = BackOff()
+        self._timeouts = 0
         #: Grows when what was open before is not wanted any more.
         self.generation = 0
-        # How many have waited for as long as they may.
-        self._timeouts = 0
 
     def take_warm(self, lease: Lease) -> bool:
         """Give a lease the connection that was in use just now, if nobody queues for one.
@@ -58,10 +56,7 @@ class Slots:
             now = monotonic()
             if not self._idle or self._waiters or now - self._idle[-1].idle_since > WARM:
                 return False
-            lease.connection = connection = self._idle.pop()
-            connection.guard.lease = lease
-            lease.since = now
-            self._leases.add(lease)
+            self._grant(lease, self._idle.pop(), now)
             return True
 
     def take(self, lease: Lease) -> Waiter | None:
@@ -84,9 +79,14 @@ class Slots:
             return waiter
 
     def leave(self, waiter: Waiter) -> None:
-        """Take a waiter out of the queue, if it was not served."""
+        """End a wait: take the waiter out of the queue, if it was not served."""
         with self._lock:
-            self._waiters.remove(waiter)
+            self._waiters.end(waiter)
+
+    def is_lookout(self, waiter: Waiter) -> bool:
+        """Return whether a waiter is the one that looks after the pool for all that wait."""
+        with self._lock:
+            return self._waiters.is_lookout(waiter)
 
     def _grant(self, lease: Lease, connection: PooledConnection, now: float) -> None:
         """Begin a lease; under the lock."""

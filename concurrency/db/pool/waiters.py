@@ -33,7 +33,10 @@ class Waiter:
         return self.lease.connection is not None or self.error is not None
 
     def wait(self, seconds: float) -> None:
-        """Wait until it is over, or for so many seconds."""
+        """Wait until it is over, for this many seconds, or until the event is set."""
+        self.event.clear()
+        if self.is_served():  # before the event was cleared
+            return
         try:
             self.event.wait(seconds)
         except BlockingSwitchOutError as error:
@@ -51,6 +54,7 @@ class Queue(OrderedDict[Waiter, None]):
         super().__init__()
         # A finaliser may wait in the middle of its greenlet's own wait, so: how often.
         self._greenlets: Counter[int] = Counter()
+        self._lookout: Waiter | None = None
 
     def append(self, waiter: Waiter) -> None:
         """Let somebody wait behind all others."""
@@ -72,6 +76,23 @@ class Queue(OrderedDict[Waiter, None]):
         waiter = next(iter(self))
         self.remove(waiter)
         return waiter
+
+    def end(self, waiter: Waiter) -> None:
+        """End a wait: take the waiter out, if it was not served."""
+        self.remove(waiter)
+        if self._lookout is waiter:
+            self._lookout = None
+            if self:
+                # Another one has to ask whether it is the lookout now: the last stays longest.
+                next(reversed(self)).event.set()
+
+    def is_lookout(self, waiter: Waiter) -> bool:
+        """Return whether a waiter is the one that looks after the pool for all that wait.
+
+        The first to ask becomes it, when there is none.
+        """
+        self._lookout = self._lookout or waiter
+        return self._lookout is waiter
 
     def has(self, greenlet: Any) -> bool:
         """Return whether a greenlet waits."""
