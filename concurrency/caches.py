@@ -15,6 +15,7 @@ from django.core import cache, signals
 from django.core.cache import CacheHandler, caches
 from django.core.cache.backends.redis import RedisCache
 
+from concurrency.compat import django
 from concurrency.conf import conf
 
 # Backends whose client belongs to one thread at a time.
@@ -54,9 +55,9 @@ def share_clients() -> None:
     Django closes the backends that were used when a request ends. A shared one
     is in use by others at that time, so it is left open.
     """
-    if isinstance(caches._connections, _SharedCaches):
+    if isinstance(django.storage(caches), _SharedCaches):
         return
-    caches._connections = _SharedCaches(caches._connections)
+    django.set_storage(caches, _SharedCaches(django.storage(caches)))
     caches.create_connection = _create_once
     signals.request_finished.disconnect(cache.close_caches)
     signals.request_finished.connect(_close_unshared, dispatch_uid="concurrency.caches")
@@ -68,7 +69,7 @@ _creating = threading.RLock()
 def _create_once(alias: str) -> Any:
     """Make a backend, or return the one that another greenlet has just made."""
     with _creating:
-        made = vars(caches._connections).get(alias)
+        made = vars(django.storage(caches)).get(alias)
         if made is None:
             made = CacheHandler.create_connection(caches, alias)
             _bound_connections(made)
@@ -77,15 +78,16 @@ def _create_once(alias: str) -> Any:
 
 def _bound_connections(backend: Any) -> None:
     """Have Django's Redis backend wait for a connection instead of opening one more."""
-    if isinstance(backend, RedisCache) and "pool_class" not in backend._options:
-        backend._options = {
-            "max_connections": conf.CACHE_MAX_CONNECTIONS,
-            **backend._options,
-            "pool_class": "redis.BlockingConnectionPool",
-        }
+    if not isinstance(backend, RedisCache):
+        return
+    options = django.options_of_cache(backend)
+    if "pool_class" not in options:
+        bounded = {"max_connections": conf.CACHE_MAX_CONNECTIONS, **options}
+        pool_class = "redis.BlockingConnectionPool"
+        django.set_options_of_cache(backend, bounded | {"pool_class": pool_class})
 
 
 def _close_unshared(**kwargs: Any) -> None:
     for alias in caches.settings:
-        if not _is_shared(alias) and (backend := getattr(caches._connections, alias, None)):
+        if not _is_shared(alias) and (backend := getattr(django.storage(caches), alias, None)):
             backend.close()

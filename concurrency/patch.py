@@ -25,18 +25,16 @@ although they were imported first, for tracers that start before everything.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import PurePath
 
 from gevent import monkey
 from gevent.monkey import MonkeyPatchWarning
 
+from concurrency.compat.django import inert_lazy_objects
 from concurrency.errors import LatePatchError
 from concurrency.patching import files, lateness, mysqldb
 from concurrency.patching.lateness import is_patched, late_modules
@@ -85,7 +83,7 @@ def _patch() -> None:
     if late:
         raise LatePatchError(late)
     if not is_patched():
-        with _inert_lazy_objects(), warnings.catch_warnings():
+        with inert_lazy_objects(), warnings.catch_warnings():
             # gevent warns of modules that have bound SSLContext; repair() mends them.
             warnings.simplefilter("ignore", MonkeyPatchWarning)
             owner = lateness.main_owner()
@@ -97,32 +95,6 @@ def _patch() -> None:
     if _flag("CONCURRENCY_RAISE_FILE_LIMIT"):
         files.raise_limit()
     _patch_asyncio()
-
-
-@contextmanager
-def _inert_lazy_objects() -> Iterator[None]:
-    """Keep gevent's scan for locks from evaluating Django's settings.
-
-    The scan calls ``isinstance`` on every object; an unevaluated ``LazySettings``
-    answers by loading the settings, which may not be configured yet.
-    """
-    functional = sys.modules.get("django.utils.functional")
-    if functional is None:
-        yield
-        return
-    states = [
-        object.__getattribute__(candidate, "__dict__")
-        for candidate in gc.get_objects()
-        if functional.LazyObject in type(candidate).__mro__
-    ]
-    unevaluated = [state for state in states if state.get("_wrapped") is functional.empty]
-    for state in unevaluated:
-        state["_wrapped"] = None
-    try:
-        yield
-    finally:
-        for state in unevaluated:
-            state["_wrapped"] = functional.empty
 
 
 def _share_primitives() -> None:

@@ -14,8 +14,8 @@ from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.core.handlers.base import BaseHandler
 from django.db import connections
 
-# By which asyncio and inspect know a function that only returns coroutines.
-_MARKS = ("_is_coroutine", "_is_coroutine_marker")
+from concurrency.compat.asyncio import COROUTINE_MARKS
+from concurrency.compat.django import atomic_exemptions
 
 
 def install() -> None:
@@ -41,13 +41,13 @@ def _synchronous(view: Callable[..., Any]) -> Callable[..., Any]:
     def waiting(*args: Any, **kwargs: Any) -> Any:
         return async_to_sync(view)(*args, **kwargs)
 
-    for mark in _MARKS:
+    for mark in COROUTINE_MARKS:
         vars(waiting).pop(mark, None)
     return waiting
 
 
 def _is_to_be_atomic(view: Callable[..., Any]) -> bool:
-    exempt: set[str] = getattr(view, "_non_atomic_requests", set())
+    exempt = atomic_exemptions(view)
     return any(
         settings["ATOMIC_REQUESTS"] and alias not in exempt
         for alias, settings in connections.settings.items()

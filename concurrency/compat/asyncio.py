@@ -11,6 +11,7 @@ from typing import Any
 from concurrency.compat.names import Names
 
 __all__ = [
+    "COROUTINE_MARKS",
     "NAMES",
     "make_loops_of",
     "policy",
@@ -61,6 +62,9 @@ NAMES = Names(
         )
     ),
 )
+
+#: By which asyncio and inspect know a function that only returns coroutines.
+COROUTINE_MARKS = ("_is_coroutine", "_is_coroutine_marker")
 
 #: Returns the loop that runs here, or None; ``asyncio.get_running_loop`` raises.
 running_loop: Callable[[], Any] = asyncio._get_running_loop

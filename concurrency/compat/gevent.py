@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gevent
+import gevent.os
+
 from concurrency.compat.names import Names
 
 NAMES = Names(
     "gevent",
-    "gevent._hub_local:get_hub_if_exists",
     "gevent._abstract_linkable:AbstractLinkable.linkcount",
     "gevent._abstract_linkable:AbstractLinkable.unlink",
+    "gevent._hub_local:get_hub_if_exists",
     "gevent.greenlet:Greenlet._maybe_kill_before_start",
-    "gevent.os:_watch_child",
+    "gevent.greenlet:Greenlet._run",
+    "gevent.os:_watch_child(pid)",
+    "gevent.subprocess:Popen._execute_child",
+    "gevent.subprocess:Popen()._loop",
+    "gevent.subprocess:Popen.wait(self, timeout, _raise_exc)",
 )
-NAMES.require()
+Names(
+    "gevent",
+    "gevent._abstract_linkable:AbstractLinkable",
+    "gevent._hub_local:get_hub_if_exists",
+).require()
 
 # `get_hub_if_exists`: the hub of this thread, or None. It is asked for at each switch.
 # `AbstractLinkable`: what locks, events and queues have in common, by which those who
@@ -20,4 +33,20 @@ NAMES.require()
 from gevent._abstract_linkable import AbstractLinkable
 from gevent._hub_local import get_hub_if_exists
 
-__all__ = ["NAMES", "AbstractLinkable", "get_hub_if_exists"]
+__all__ = [
+    "NAMES",
+    "AbstractLinkable",
+    "cancel_before_start",
+    "get_hub_if_exists",
+    "watch_child",
+]
+
+
+def cancel_before_start(one: gevent.Greenlet[..., Any]) -> None:
+    """Have a greenlet that has not begun never begin."""
+    one._maybe_kill_before_start(gevent.GreenletExit)  # type: ignore[attr-defined]
+
+
+def watch_child(pid: int) -> None:
+    """Have the hub keep the status of a child process, which it collects, until it is asked."""
+    gevent.os._watch_child(pid)  # type: ignore[attr-defined]

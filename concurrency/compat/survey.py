@@ -12,7 +12,12 @@ __all__ = ["DEPENDENCIES", "missing", "missing_of"]
 DEPENDENCIES = {
     "asgiref": "asgiref.sync",
     "asyncio": "asyncio",
+    "debug_toolbar": "debug_toolbar.panels.sql.tracking",
+    "django": "django",
+    "django_postgresql": "psycopg",
     "gevent": "gevent",
+    "multiprocessing": "multiprocessing.connection",
+    "python": "sys",
 }
 
 

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from concurrency import hooks
+from concurrency.compat.django import call_at_end
 from concurrency.observe.ids import REQUEST_ID, TRACEPARENT, TRACESTATE, Trace, request_id
 from concurrency.observe.metrics import ROUTE
 from concurrency.text import printable
@@ -104,7 +105,7 @@ def observed(request: Any, respond: Callable[[Any], Any]) -> Any:
         response[TRACEPARENT] = str(passing.trace)
         if getattr(response, "file_to_stream", None) is not None:
             # The server sends the file by itself, without reading what would be chunks.
-            response._resource_closers.append(passing.end)
+            call_at_end(response, passing.end)
             is_stream = True
         elif response.streaming and not response.is_async:
             response.streaming_content = _Stream(response.streaming_content, passing)

@@ -9,8 +9,7 @@ It imports nothing of Django, and importing it changes nothing.
 
 from __future__ import annotations
 
-import gc
-import importlib._bootstrap
+import importlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from gevent import monkey
+
+from concurrency.compat import python
+from concurrency.compat.django import values_in_storage
 
 # Test runners, tracers and debuggers keep native threads and clocks on purpose.
 _TOOLS = frozenset(
@@ -134,7 +136,7 @@ def _find_threads() -> Iterator[tuple[str, str]]:
 
 def _module_of(thread: threading.Thread) -> str:
     """Return the module whose code a thread runs."""
-    target = getattr(thread, "_target", None)
+    target = python.target_of(thread)
     return str(getattr(target, "__module__", None) or type(thread).__module__)
 
 
@@ -142,14 +144,13 @@ def _find_known(native: Native) -> Iterator[tuple[str, str]]:
     """Look at the two places where lateness is silent and does the most harm."""
     database = sys.modules.get("django.db")
     connections = getattr(database, "connections", None)
-    if connections is not None:
-        storage = object.__getattribute__(connections._connections, "__dict__")
-        if any(type(value) is native.local for value in storage.values()):
-            yield (
-                "django.db",
-                "keeps its connections in a native thread-local, so that all greenlets "
-                "would share them",
-            )
+    stored = () if connections is None else values_in_storage(connections)
+    if any(type(value) is native.local for value in stored):
+        yield (
+            "django.db",
+            "keeps its connections in a native thread-local, so that all greenlets "
+            "would share them",
+        )
     waiting = sys.modules.get("psycopg.waiting")
     blocking = getattr(waiting, "wait_c", None)
     if blocking is not None and getattr(waiting, "wait", None) is blocking:
@@ -198,14 +199,7 @@ def repair_owners(before: int) -> None:
 
     gevent does so where there is one thread. The import that is going on has such a lock.
     """
-    now = main_owner()
-    module_lock: Any = importlib._bootstrap._ModuleLock  # type: ignore[attr-defined]
-    for one in gc.get_objects():
-        # type() and never isinstance(): lazy objects evaluate themselves when asked.
-        if type(one) is module_lock and one.owner == before:
-            one.owner = now
-        elif type(one) is threading._PyRLock and one._owner == before:  # type: ignore[attr-defined]
-            one._owner = now
+    python.pass_on_locks(before, main_owner())
 
 
 def repair(native: Native) -> None:
@@ -244,9 +238,12 @@ def _repair_urllib3() -> None:
 
 def _repair_asgiref() -> None:
     """Replace the executor whose native queue would block the hub for ever."""
-    sync = sys.modules.get("asgiref.sync")
-    executor = getattr(getattr(sync, "SyncToAsync", None), "single_thread_executor", None)
-    if sync is not None and executor is not None and not executor._threads:
-        from concurrent.futures import ThreadPoolExecutor
+    if "asgiref.sync" not in sys.modules:
+        return
+    from concurrent.futures import ThreadPoolExecutor
 
-        sync.SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
+    from concurrency.compat import asgiref
+
+    executor = asgiref.single_thread()
+    if executor is not None and not python.has_threads(executor):
+        asgiref.replace_single_thread(ThreadPoolExecutor(max_workers=1))

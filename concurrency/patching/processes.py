@@ -16,12 +16,13 @@ from types import ModuleType
 from typing import Any
 
 import gevent
-import gevent.os
 from gevent.hub import get_hub, getcurrent
 from gevent.monkey import get_original
 from gevent.socket import wait_read, wait_write
 from greenlet import greenlet
 
+from concurrency.compat import multiprocessing as compat
+from concurrency.compat.gevent import watch_child
 from concurrency.patching.imports import when_imported
 
 _poll = get_original("select", "poll")
@@ -46,9 +47,8 @@ def install() -> None:
 
 
 def _wait_cooperatively(connection: ModuleType) -> None:
-    vars(connection)["_WaitSelector"] = selectors.DefaultSelector
-    connection.Connection._send.__defaults__ = (_write,)
-    connection.Connection._recv.__defaults__ = (_read,)
+    compat.wait_by(connection, selectors.DefaultSelector)
+    compat.transfer_by(connection, _read, _write)
 
 
 def _read(fd: int, size: int) -> bytes:
@@ -73,15 +73,17 @@ def _acquire_cooperatively(synchronize: ModuleType) -> None:
 
     A pool that ends needs one that only a greenlet of this process can have released.
     """
+    compat.around_semaphores(synchronize, _with_cooperative_methods)
     base: Any = synchronize.SemLock
-    make_methods = base._make_methods
+    base.__enter__ = lambda self: self.acquire()
 
+
+def _with_cooperative_methods(make_methods: Callable[[Any], None]) -> Callable[[Any], None]:
     def make_cooperative_methods(self: Any) -> None:
         make_methods(self)
         self.acquire = functools.partial(_acquire, self.acquire)
 
-    base._make_methods = make_cooperative_methods
-    base.__enter__ = lambda self: self.acquire()
+    return make_cooperative_methods
 
 
 def _acquire(native: Callable[..., bool], block: bool = True, timeout: float | None = None) -> bool:
@@ -101,7 +103,7 @@ def _acquire(native: Callable[..., bool], block: bool = True, timeout: float | N
 
 def _begin_anew(process: ModuleType) -> None:
     base: Any = process.BaseProcess
-    start, bootstrap = base.start, base._bootstrap
+    start = base.start
 
     def refusing_start(self: Any) -> None:
         if not get_hub().main_hub:
@@ -112,12 +114,16 @@ def _begin_anew(process: ModuleType) -> None:
             )
         start(self)
 
-    def bootstrap_alone(self: Any, *args: Any, **kwargs: Any) -> int:
-        _leave_parents_greenlets()
-        code: int = bootstrap(self, *args, **kwargs)
-        return code
+    base.start = refusing_start
+    compat.around_child(process, _alone)
 
-    base.start, base._bootstrap = refusing_start, bootstrap_alone
+
+def _alone(bootstrap: Callable[..., int]) -> Callable[..., int]:
+    def bootstrap_alone(*args: Any, **kwargs: Any) -> int:
+        _leave_parents_greenlets()
+        return bootstrap(*args, **kwargs)
+
+    return bootstrap_alone
 
 
 def _leave_parents_greenlets() -> None:
@@ -142,11 +148,13 @@ def _watcher_class(hub: Any) -> type:
 
 def _watch_children(util: ModuleType) -> None:
     """Have the hub keep the status of children, which it collects, until somebody asks."""
-    spawn = vars(util)["spawnv_passfds"]
+    compat.around_spawning(util, _watched)
 
+
+def _watched(spawn: Callable[..., int]) -> Callable[..., int]:
     def spawn_and_watch(*args: Any) -> int:
-        pid: int = spawn(*args)
-        gevent.os._watch_child(pid)  # type: ignore[attr-defined]
+        pid = spawn(*args)
+        watch_child(pid)
         return pid
 
-    vars(util)["spawnv_passfds"] = spawn_and_watch
+    return spawn_and_watch

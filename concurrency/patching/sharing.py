@@ -11,14 +11,13 @@ expect of it. ``queue.SimpleQueue``, which is C, becomes ``simple_queue.SimpleQu
 from __future__ import annotations
 
 import _thread
-import concurrent.futures.thread
-import logging
 import queue
 import threading
 from typing import Any
 
 from gevent.monkey import get_original
 
+from concurrency.compat import python
 from concurrency.patching.locks import Lock, Sentinel
 from concurrency.patching.simple_queue import SimpleQueue
 
@@ -30,8 +29,8 @@ def install() -> None:
     if vars(threading)["Lock"] is Lock:
         return
     _replace(_thread, Lock, "allocate_lock", "LockType", "lock")
-    _replace(threading, Lock, "Lock", "_allocate_lock")
-    _replace(threading, Sentinel, "_set_sentinel")
+    _replace(threading, Lock, "Lock", *python.LOCK_MAKERS)
+    _replace(threading, Sentinel, *python.SENTINEL_MAKERS)
     threading.Event = get_original("threading", "Event")  # type: ignore[misc]
     for name in _QUEUES:
         setattr(queue, name, get_original("queue", name))
@@ -47,13 +46,10 @@ def _replace(module: Any, value: object, *names: str) -> None:
 
 def _replace_existing() -> None:
     """Replace the locks that modules of the standard library have made already."""
-    _renew(threading, "_active_limbo_lock")
-    _renew(threading, "_shutdown_locks_lock")
-    _renew(concurrent.futures.thread, "_global_shutdown_lock")
-    _renew(logging, "_lock")
-    for reference in list(logging._handlerList):  # type: ignore[attr-defined]
-        if (handler := reference()) is not None:
-            _renew(handler, "lock")
+    for module, name in python.locks_of_modules():
+        _renew(module, name)
+    for handler in python.log_handlers():
+        _renew(handler, "lock")
 
 
 def _renew(owner: Any, name: str) -> None:
@@ -61,7 +57,7 @@ def _renew(owner: Any, name: str) -> None:
     lock = getattr(owner, name, None)
     if lock is None:
         return
-    is_reentrant = hasattr(lock, "_is_owned")
-    if not (is_reentrant and lock._is_owned()) and lock.acquire(blocking=False):
+    is_reentrant = python.is_reentrant(lock)
+    if not (is_reentrant and python.is_taken_by_caller(lock)) and lock.acquire(blocking=False):
         lock.release()
         setattr(owner, name, threading.RLock() if is_reentrant else Lock())

@@ -9,7 +9,6 @@ anybody waits.
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from time import monotonic
 from typing import Any
@@ -20,6 +19,7 @@ from gevent.hub import Waiter, getcurrent
 from gevent.monkey import get_original
 
 from concurrency.compat.gevent import get_hub_if_exists
+from concurrency.compat.python import is_shutting_down, renew_after_fork
 
 allocate = get_original("_thread", "allocate_lock")
 _count_threads = get_original("_thread", "_count")
@@ -139,7 +139,7 @@ class Turnstile:
         try:
             return self._queue_up(_OnHub(hub), end)
         except LoopExit:
-            if not _count_threads() or threading._SHUTTING_DOWN:  # type: ignore[attr-defined]
+            if not _count_threads() or is_shutting_down():
                 raise
         # No greenlet of this thread can do anything before another thread does, which may
         # wake any of them: the loop has to go on although it has nothing to wait for.
@@ -215,4 +215,4 @@ class Turnstile:
                 queue.popleft().wake()
 
 
-os.register_at_fork(after_in_child=guard._at_fork_reinit)
+os.register_at_fork(after_in_child=renew_after_fork(guard))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from concurrency.compat.django import is_of_test_case
 from concurrency.db.wrapper import fan_out_in_atomic, wrapper
 from concurrency.testing.cursors import change_class, restore_class
 from concurrency.testing.savepoints import SharedConnection
@@ -67,4 +68,4 @@ def _offer(borrower: Any) -> None:
 
 def _is_in_test_case(lender: Any) -> bool:
     blocks = lender.atomic_blocks
-    return lender.connection is not None and bool(blocks) and blocks[0]._from_testcase
+    return lender.connection is not None and bool(blocks) and is_of_test_case(blocks[0])

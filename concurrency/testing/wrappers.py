@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import Error
 
+from concurrency.compat.django import is_of_test_case
 from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
 from concurrency.testing.cursors import in_turns, restore_class
 from concurrency.testing.savepoints import SavepointTurn, SharedConnection
@@ -44,7 +45,7 @@ class Lender(_Sharer):
 
     def hides_from_children(self) -> bool:
         """Return whether an ``atomic`` is open that is not the test's own."""
-        return any(not block._from_testcase for block in self.atomic_blocks)
+        return any(not is_of_test_case(block) for block in self.atomic_blocks)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from typing import Any
 from gevent import getcurrent
 
 from concurrency import kinship, places
+from concurrency.compat.django import is_of_test_case
 from concurrency.conf import conf
 from concurrency.db.errors import FanOutInAtomicBlock
 
@@ -59,7 +60,7 @@ def _in_atomic(greenlet: Any, wrapper: Any) -> Any:
 
 def _is_of_test(wrapper: Any) -> bool:
     blocks = wrapper.atomic_blocks
-    return bool(blocks) and bool(blocks[0]._from_testcase)
+    return bool(blocks) and is_of_test_case(blocks[0])
 
 
 def _report(error: FanOutInAtomicBlock) -> None:

@@ -7,7 +7,6 @@ Each greenlet has a wrapper of its own, so ``assertNumQueries``, ``CaptureQuerie
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from typing import Any
 from django.conf import settings
 
 from concurrency import kinship
+from concurrency.compat import debug_toolbar
+from concurrency.compat.django import is_testing
 from concurrency.db.wrapper import fan_out_in_atomic
 from concurrency.db.wrapper.template import HasPool
 
@@ -72,7 +73,7 @@ class ObservedStatements(HasPool):
             limit = self.queries_limit
             self.queries_log = _Log(found.queries_log) if found else deque(maxlen=limit)
             self.execute_wrappers = _Wrappers(found.execute_wrappers) if found else []
-            _show_toolbar(self, found)
+            debug_toolbar.show(self, found)
 
     def _nearest(self) -> Any:
         return None if self._ancestor is None else self._ancestor()
@@ -89,8 +90,7 @@ class ObservedStatements(HasPool):
 def _is_wanted() -> bool:
     if runs_tests or settings.DEBUG:
         return True
-    testing = sys.modules.get("django.test.utils")
-    return testing is not None and hasattr(testing._TestState, "saved_data")
+    return is_testing()
 
 
 def _ancestor_of(alias: str) -> Any:
@@ -100,12 +100,3 @@ def _ancestor_of(alias: str) -> Any:
         if found is not None:
             return found
     return None
-
-
-def _show_toolbar(wrapper: Any, ancestor: Any) -> None:
-    """Have the panel of django-debug-toolbar that watches an ancestor see a wrapper, too."""
-    panel = getattr(ancestor, "_djdt_logger", None)
-    if panel is not None:
-        sys.modules["debug_toolbar.panels.sql.tracking"].wrap_cursor(wrapper)
-    if hasattr(wrapper, "_djdt_logger"):
-        wrapper._djdt_logger = panel
