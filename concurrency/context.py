@@ -9,13 +9,13 @@ connections and transaction state are never part of it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, NamedTuple
 
 from concurrency import kinship, places
 
-__all__ = ["Inherited", "activity", "capture"]
+__all__ = ["Inherited", "activity", "capture", "inherited_by"]
 
 #: What is being worked on, for people to read: the request, or the name of a job.
 activity: ContextVar[str | None] = ContextVar("concurrency.activity", default=None)
@@ -49,6 +49,12 @@ def capture() -> Inherited:
     variables = copy_context()
     variables.run(kinship.become_parent)
     return Inherited(variables, tuple(_django_settings()), places.caller())
+
+
+def inherited_by(greenlet: Any) -> Inherited | None:
+    """Return what a child has inherited that has not ended; None for other greenlets."""
+    values: Iterable[Any] = getattr(greenlet, "args", None) or ()
+    return next((value for value in values if isinstance(value, Inherited)), None)
 
 
 def _django_settings() -> list[tuple[Callable[[Any], None], Any]]:

@@ -19,13 +19,12 @@ from django.http.request import HttpHeaders
 from concurrency import hooks
 from concurrency.aio import is_installed, iterate
 from concurrency.conf import conf
-from concurrency.context import activity
 from concurrency.deadlines import deadline
 from concurrency.disconnects import Watch
 from concurrency.errors import DeadlineExceeded
 from concurrency.http import TIMEOUT_HEADER
 from concurrency.observe import requests
-from concurrency.text import printable
+from concurrency.request import follow
 
 __all__ = ["ConcurrencyMiddleware", "cancel_on_disconnect", "request_deadline"]
 
@@ -95,7 +94,7 @@ class ConcurrencyMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return requests.observed(request, self._in_time)
+        return follow(request, self._in_time)
 
     def _in_time(self, request: HttpRequest) -> HttpResponse:
         try:
@@ -103,7 +102,6 @@ class ConcurrencyMiddleware:
         except ValueError as error:
             return _plain(400, str(error))
         request.concurrency_watch = watch = _watch(request)
-        token = activity.set(printable(f"{request.method} {request.path}"))
         try:
             with (
                 deadline(_nearer(asked, conf.REQUEST_DEADLINE)) as limit,
@@ -114,8 +112,6 @@ class ConcurrencyMiddleware:
                 response = self._get_response(request)
         except DeadlineExceeded as error:
             return _gone() if watch.has_gone else _timed_out(error)
-        finally:
-            activity.reset(token)
         if getattr(response, "file_to_stream", None) is not None:
             hooks.run(hooks.before_wait)  # the server sends the file by itself
         elif response.streaming and (not response.is_async or is_installed()):

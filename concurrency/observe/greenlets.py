@@ -9,42 +9,38 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-import threading
 import time
 from collections.abc import Iterable
 from contextvars import Context
 from dataclasses import dataclass
-from functools import partial
 from types import FrameType
 from typing import Any
+from weakref import ref
 
 import gevent
 from gevent.hub import Hub
 from greenlet import greenlet
 
-from concurrency import context, kinship
-from concurrency.db.pool.pool import Pool
-from concurrency.db.pool.registry import leases
+from concurrency.context import activity, inherited_by
+from concurrency.db.pool.registry import leases, queued_at
+from concurrency.kinship import waiting
 from concurrency.observe import requests
 from concurrency.places import is_library, line_of, outwards
-from concurrency.tasks.child import Child
-from concurrency.tasks.names import name_of
-from concurrency.text import printable
+from concurrency.tasks import outstanding
+from concurrency.tasks.names import call_of, name_of, thread_of
 
 __all__ = [
     "Seen",
     "describe",
     "frames_of",
+    "is_running",
     "look",
     "note_births",
-    "request_in",
+    "request_of_running",
     "running_in",
     "sql_by_owner",
     "user_frame_of",
 ]
-
-_OBSERVED = requests.observed.__code__
-_POOL_WAIT = Pool._wait.__code__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +107,7 @@ def _seen(one: Any, sql: dict[int, str], running: FrameType | None) -> Seen:
     # The frame of the one that runs is only known to its thread.
     frames = frames_of(one.gr_frame or running)
     born = getattr(one, "concurrency_born", None)
-    request = request_in(frames) or _request_of(one)
+    request = _request_of(one)
     return Seen(
         name=_name(one),
         age=None if born is None else time.monotonic() - born,
@@ -125,19 +121,9 @@ def _seen(one: Any, sql: dict[int, str], running: FrameType | None) -> Seen:
 
 def _is_of_user(one: Any, frames: list[FrameType]) -> bool:
     """Return whether a greenlet runs code of the user, or is about to."""
-    code = getattr(_call_of(one), "__code__", None)
+    code = getattr(call_of(one), "__code__", None)
     user = code is not None and not is_library(code)
     return user or any(not is_library(frame.f_code) for frame in frames)
-
-
-def _call_of(one: Any) -> Any:
-    """Return what a greenlet of gevent calls, below what this package puts around it."""
-    known = vars(one) if isinstance(one, gevent.Greenlet) else {}
-    call: Any = known.get("_call") or known.get("_run") or type(one)
-    while isinstance(call, partial):
-        call = call.func
-    owner = getattr(call, "__self__", None)
-    return owner.fn if isinstance(owner, Child) else call
 
 
 def _name(one: Any) -> str:
@@ -149,8 +135,7 @@ def _name(one: Any) -> str:
 def describe(one: Any) -> str:
     """Return what a suspended greenlet of the user's is and where it waits; empty for others'."""
     frames = frames_of(one.gr_frame)
-    is_thread = isinstance(getattr(_call_of(one), "__self__", None), threading.Thread)
-    if not is_thread and not _is_of_user(one, frames):
+    if thread_of(one) is None and not _is_of_user(one, frames):
         return ""
     own = user_frame_of(frames)
     return name_of(one) if own is None else f"{name_of(one)}, now at {line_of(own)}"
@@ -163,13 +148,13 @@ def _parent(one: Any) -> str:
 
 
 def _waits(one: Any, frames: list[FrameType]) -> str:
-    children = kinship.waiting.get(one)
+    children = waiting.get(one)
     if one.gr_frame is None:
         what = "runs"
     elif children is not None:
         what = f"{len(list(children()))} children"
-    elif (waiting := next((f for f in frames if f.f_code is _POOL_WAIT), None)) is not None:
-        what = f"a connection of {waiting.f_locals['self'].alias!r}"
+    elif (alias := queued_at(one)) is not None:
+        what = f"a connection of {alias!r}"
     else:
         what = frames[0].f_code.co_name if frames else "its first turn"
     own = user_frame_of(frames)
@@ -182,21 +167,42 @@ def user_frame_of(frames: Iterable[FrameType]) -> FrameType | None:
 
 
 def _request_of(one: Any) -> str:
-    """Return what a suspended greenlet works on, by its context."""
+    """Return what a greenlet works on."""
     inside: Context | None = None
-    # It may have begun to run meanwhile.
+    # Its context cannot be asked for where another native thread runs it.
     with contextlib.suppress(ValueError):
         inside = one.gr_context
+    if inside is None:
+        inherited = inherited_by(one)
+        inside = None if inherited is None else inherited.variables
+        passing = requests.by_greenlet.get(ref(one))
+        if passing is not None:
+            return str(passing)
     return "" if inside is None else _describe(inside)
 
 
 def _describe(inside: Context) -> str:
     passing = inside.get(requests.current)
-    what = inside.get(context.activity) or ""
-    return what if passing is None else f"{what} id {passing.request_id}"
+    what = inside.get(activity)
+    return (what or "") if passing is None else str(passing)
 
 
-# The one that runs: its context cannot be asked for, but its frames can be read.
+def request_of_running(hub: Any) -> str:
+    """Return what the greenlet works on that the thread of a hub executes.
+
+    For another native thread, while that greenlet blocks the hub.
+    """
+    children = [child for awaited in list(waiting.values()) for child in awaited()]
+    answering = [key() for key in list(requests.by_greenlet)]
+    for one in (*children, *outstanding(), *answering):
+        if is_running(one) and (one.parent is hub or one is hub.parent):
+            return _request_of(one)
+    return ""
+
+
+def is_running(one: Any) -> bool:
+    """Return whether a greenlet is the one that its thread executes."""
+    return one is not None and bool(one) and not one.dead and one.gr_frame is None
 
 
 def running_in(thread: int) -> list[FrameType]:
@@ -211,22 +217,3 @@ def _current_frame(thread: int) -> FrameType | None:
 def frames_of(frame: FrameType | None) -> list[FrameType]:
     """Return a frame and those that called it, the innermost first."""
     return list(outwards(frame))
-
-
-def request_in(frames: Iterable[FrameType]) -> str:
-    """Return what some frames work on: a request that they answer, or that they inherited."""
-    for frame in frames:
-        if frame.f_code is _OBSERVED:
-            names = frame.f_locals
-            if "passing" in names:
-                request = names["request"]
-                name = printable(f"{request.method} {request.path}")
-                return f"{name} id {names['passing'].request_id}"
-        for value in (frame.f_locals.get("inherited"), _inherited(frame.f_locals.get("self"))):
-            if isinstance(value, context.Inherited):
-                return _describe(value.variables)
-    return ""
-
-
-def _inherited(owner: Any) -> Any:
-    return vars(owner).get("_inherited") if isinstance(owner, gevent.Greenlet) else None

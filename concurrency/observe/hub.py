@@ -17,7 +17,12 @@ from gevent.hub import get_hub
 from gevent.monkey import get_original
 
 from concurrency.db.pool.registry import leases
-from concurrency.observe.greenlets import request_in, running_in, user_frame_of
+from concurrency.observe.greenlets import (
+    is_running,
+    request_of_running,
+    running_in,
+    user_frame_of,
+)
 from concurrency.places import line_of
 
 __all__ = ["Monitor"]
@@ -48,7 +53,8 @@ class Monitor:
         self._thread = _get_ident()
         self._turned = time.monotonic()
         self._is_watching = True
-        self._timer: Any = get_hub().loop.timer(self._period, self._period, ref=False)
+        self._hub: Any = get_hub()
+        self._timer: Any = self._hub.loop.timer(self._period, self._period, ref=False)
 
     def start(self) -> None:
         """Watch until ``stop()``, or the end of the process."""
@@ -78,7 +84,7 @@ class Monitor:
                     self._report(late, frames)
 
     def _report(self, late: float, frames: list[FrameType]) -> None:
-        request = request_in(frames)
+        request = request_of_running(self._hub)
         sql = _statement(frames)
         logger.warning(
             "%sthe hub is blocked for %.2f s, nobody else gets on; it runs%s%s:\n%s",
@@ -102,12 +108,8 @@ def _line(frames: list[FrameType]) -> str:
 def _statement(frames: list[FrameType]) -> str:
     """Return the statement that some frames execute, or the last on their greenlet's lease."""
     for frame in frames:
+        # Of a driver that blocks the hub nobody else knows it.
         if frame.f_code.co_filename.endswith("django/db/backends/utils.py"):
             return str(frame.f_locals.get("sql", ""))
-    statements = [lease.sql for lease in leases() if _runs(lease.owner())]
+    statements = [lease.sql for lease in leases() if is_running(lease.owner())]
     return next((sql for sql in statements if sql), "")
-
-
-def _runs(one: Any) -> bool:
-    """Return whether a greenlet is the one that is not suspended."""
-    return one is not None and bool(one) and not one.dead and one.gr_frame is None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-__all__ = ["REQUEST_ID", "TRACEPARENT", "TRACESTATE", "Trace", "request_id"]
+__all__ = ["REQUEST_ID", "TRACEPARENT", "TRACESTATE", "Trace", "ids_of", "request_id"]
 
 REQUEST_ID = "X-Request-ID"
 TRACEPARENT = "traceparent"
@@ -29,8 +30,7 @@ def request_id(given: str | None) -> str:
     return os.urandom(16).hex()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(NamedTuple):
     """Where a request is in a trace.
 
     Attributes:
@@ -53,15 +53,34 @@ class Trace:
             traceparent: what the caller sent.
             tracestate: the same; it has no meaning without a valid ``traceparent``.
         """
-        own = os.urandom(24).hex()
-        found = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
-        if found is None or not _is_valid(*found.groups()):
-            return cls(trace_id=own[16:], span_id=own[:16], flags="00")
-        state = tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else ""
-        return cls(trace_id=found[2], span_id=own[:16], flags=found[4], state=state)
+        return _trace(traceparent, tracestate, os.urandom(24).hex())
 
     def __str__(self) -> str:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+
+def ids_of(environ: Mapping[str, Any]) -> tuple[str, Trace]:
+    """Return the request id and the trace of a request.
+
+    Args:
+        environ: of WSGI.
+    """
+    # For every request, so the system is asked for chance once.
+    own = os.urandom(40).hex()
+    given = environ.get("HTTP_X_REQUEST_ID")
+    if given is None or not _REQUEST_ID.fullmatch(given):
+        given = own[48:]
+    trace = _trace(environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE"), own)
+    return given, trace
+
+
+def _trace(traceparent: str | None, tracestate: str | None, own: str) -> Trace:
+    """Return a part of a trace, with at least 48 random digits for what is new."""
+    found = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
+    if found is None or not _is_valid(*found.groups()):
+        return Trace(own[16:48], own[:16], "00")
+    state = tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else ""
+    return Trace(found[2], own[:16], found[4], state)
 
 
 def _is_valid(version: str, trace: str, span: str, flags: str, more: str | None) -> bool:

@@ -1,24 +1,25 @@
-"""Requests as they pass: an id in every answer and call, and one line in the log for each.
+"""The requests that this process works on, and one line in the log when one has ended.
 
-Owns what is known of the request that is worked on. It is inherited by child greenlets,
-as are all context variables, and goes out with every call of ``concurrency.http``.
+Owns what is known of a request. It is inherited by child greenlets, as are all context
+variables, and its ids go out with every call of ``concurrency.http``.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextvars import ContextVar
+from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar, Token
 from typing import Any
+from weakref import ref
+
+from gevent import getcurrent
 
 from concurrency import hooks
-from concurrency.compat.django import call_at_end
-from concurrency.observe.ids import REQUEST_ID, TRACEPARENT, TRACESTATE, Trace, request_id
-from concurrency.observe.metrics import ROUTE
+from concurrency.observe.ids import REQUEST_ID, TRACEPARENT, TRACESTATE, ids_of
 from concurrency.text import printable
 
-__all__ = ["Passing", "current", "observed", "register"]
+__all__ = ["Passing", "by_greenlet", "current", "enter", "leave", "register"]
 
 logger = logging.getLogger("concurrency.request")
 
@@ -26,14 +27,20 @@ logger = logging.getLogger("concurrency.request")
 class Passing:
     """A request that is worked on.
 
+    Args:
+        what: method and path.
+        method: GET and the like.
+        environ: of WSGI.
+
     Attributes:
+        what: method and path, for people to read.
         request_id: from ``X-Request-ID``, or new.
         trace: from ``traceparent``, or new.
         method: GET and the like.
         route: the pattern of the URL that it matched; None before, and if it matched none.
-        status: of the answer; 0 before, and if there was none.
+        status: of the response; 0 before, and if there was none.
         statements: SQL statements, also of child greenlets.
-        seconds: from its begin to the end of its answer; 0.0 before.
+        seconds: from its begin to the end of its response; 0.0 before.
     """
 
     __slots__ = (
@@ -45,13 +52,12 @@ class Passing:
         "statements",
         "status",
         "trace",
+        "what",
     )
 
-    def __init__(self, method: str, environ: Mapping[str, Any]) -> None:
-        self.request_id = request_id(environ.get("HTTP_X_REQUEST_ID"))
-        self.trace = Trace.continuing(
-            environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE")
-        )
+    def __init__(self, what: str, method: str, environ: Mapping[str, Any]) -> None:
+        self.what = what
+        self.request_id, self.trace = ids_of(environ)
         self.method = printable(method)
         self.route: str | None = None
         self.status = 0
@@ -59,8 +65,11 @@ class Passing:
         self.seconds = 0.0
         self._started = time.monotonic()
 
+    def __str__(self) -> str:
+        return f"{self.what} id {self.request_id}"
+
     def end(self) -> None:
-        """Say in the log that it has ended."""
+        """Log that it has ended."""
         self.seconds = time.monotonic() - self._started
         if not logger.isEnabledFor(logging.INFO):
             return
@@ -83,71 +92,30 @@ class Passing:
         )
 
 
+#: The request that this code works on.
 current: ContextVar[Passing | None] = ContextVar("concurrency.request", default=None)
 
-
-def observed(request: Any, respond: Callable[[Any], Any]) -> Any:
-    """Return Django's answer to a request, with its ids, and log it when it has been sent.
-
-    Args:
-        request: the request of Django.
-        respond: makes the answer.
-    """
-    # Not of `request.headers`: to read one of them is to parse them all.
-    passing = Passing(request.method, request.META)
-    request.concurrency_passing = passing
-    token = current.set(passing)
-    is_stream = False
-    try:
-        response = respond(request)
-        passing.status = response.status_code
-        response[REQUEST_ID] = passing.request_id
-        response[TRACEPARENT] = str(passing.trace)
-        if getattr(response, "file_to_stream", None) is not None:
-            # The server sends the file by itself, without reading what would be chunks.
-            call_at_end(response, passing.end)
-            is_stream = True
-        elif response.streaming and not response.is_async:
-            response.streaming_content = _Stream(response.streaming_content, passing)
-            is_stream = True
-    finally:
-        match = request.resolver_match
-        passing.route = None if match is None else match.route
-        request.META[ROUTE] = "-" if match is None else f"/{match.route}"
-        if not is_stream:
-            passing.end()
-        current.reset(token)
-    return response
+#: The request that each greenlet answers. Other native threads look here, as the context of
+#: a greenlet that runs is closed to them. A plain dictionary of references, as each
+#: entry is taken out where it was put in.
+by_greenlet: dict[ref[Any], Passing] = {}
 
 
-class _Stream:
-    """The chunks of an answer, made as part of its request."""
+def enter(passing: Passing | None) -> Token[Passing | None]:
+    """Have this greenlet work on a request; ``leave`` takes what this returns."""
+    if passing is not None:
+        by_greenlet[ref(getcurrent())] = passing
+    return current.set(passing)
 
-    def __init__(self, chunks: Iterable[bytes], passing: Passing) -> None:
-        self._chunks = iter(chunks)
-        self._close = getattr(chunks, "close", None)
-        self._passing: Passing | None = passing
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        token = current.set(self._passing)
-        try:
-            return next(self._chunks)
-        finally:
-            current.reset(token)
-
-    def close(self) -> None:
-        passing, self._passing = self._passing, None
-        token = current.set(passing)
-        try:
-            if self._close is not None:
-                self._close()
-        finally:
-            if passing is not None:
-                passing.end()
-            current.reset(token)
+def leave(token: Token[Passing | None]) -> None:
+    """Have this greenlet work on what it worked on before."""
+    outer = token.old_value
+    if isinstance(outer, Passing):
+        by_greenlet[ref(getcurrent())] = outer
+    else:
+        by_greenlet.pop(ref(getcurrent()), None)
+    current.reset(token)
 
 
 def _count_statement() -> None:

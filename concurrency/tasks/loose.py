@@ -35,34 +35,35 @@ def spawn(fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Greenle
     Returns:
         The greenlet, started.
     """
-    greenlet = _Loose(fn, args, kwargs)
+    greenlet = Loose(fn, args, kwargs)
     _outstanding.add(greenlet)
     greenlet.rawlink(_outstanding.discard)
     greenlet.start()
     return greenlet
 
 
-class _Loose(gevent.Greenlet):  # type: ignore[type-arg]
+class Loose(gevent.Greenlet):  # type: ignore[type-arg]
     """A greenlet that nobody has to wait for."""
 
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        super().__init__()
-        self._call = partial(fn, *args, **kwargs)
-        self._inherited = context.capture()
-        self.gr_context = self._inherited.variables
+        inherited = context.capture()
+        super().__init__(None, inherited)  # type: ignore[call-overload]
+        #: What it calls.
+        self.call = partial(fn, *args, **kwargs)
+        self.gr_context = inherited.variables
 
-    def _run(self) -> Any:
+    def _run(self, inherited: context.Inherited) -> Any:
         try:
-            self._inherited.apply()
+            inherited.apply()
             with inherited_deadline():
-                return self._call()
+                return self.call()
         finally:
             hooks.run(hooks.at_end)
 
     def __repr__(self) -> str:
-        name = getattr(self._call.func, "__qualname__", None) or repr(self._call.func)
+        name = getattr(self.call.func, "__qualname__", None) or repr(self.call.func)
         return f"<{self.name} {name}>"
 
 

@@ -10,10 +10,11 @@ import gevent
 from gevent.hub import Hub
 
 from concurrency import places
-from concurrency.context import Inherited
+from concurrency.context import inherited_by
 from concurrency.tasks.child import Child
+from concurrency.tasks.loose import Loose
 
-__all__ = ["name_of"]
+__all__ = ["call_of", "name_of", "thread_of"]
 
 
 def name_of(greenlet: Any) -> str:
@@ -24,20 +25,40 @@ def name_of(greenlet: Any) -> str:
         if isinstance(greenlet, Hub):
             return "the hub"
         return f"greenlet {id(greenlet):#x}" if greenlet.parent else "the main greenlet"
-    name = _work_of(greenlet)
     place = _place_of(greenlet)
+    name = _work_of(greenlet)
     return name if place is None else f"{name}, spawned at {place}"
 
 
-def _work_of(greenlet: Any) -> str:
-    known = vars(greenlet)
-    call: Any = known.get("_call") or known.get("_run") or type(greenlet)
+def call_of(greenlet: Any) -> Any:
+    """Return what a greenlet of gevent calls, below what this package puts around it."""
+    call = _call_of(greenlet)
+    while isinstance(call, partial):
+        call = call.func
     owner = getattr(call, "__self__", None)
-    if isinstance(owner, threading.Thread):
-        return f'thread "{owner.name}"'
-    if isinstance(owner, Child):
-        return f'task "{_function(owner.fn)}"'
-    return f'{"task" if "_call" in known else "greenlet"} "{_function(call)}"'
+    return owner.fn if isinstance(owner, Child) else call
+
+
+def thread_of(greenlet: Any) -> threading.Thread | None:
+    """Return the thread that a greenlet is, as ``threading`` starts them; else None."""
+    owner = getattr(_call_of(greenlet), "__self__", None)
+    return owner if isinstance(owner, threading.Thread) else None
+
+
+def _call_of(greenlet: Any) -> Any:
+    if isinstance(greenlet, Loose):
+        return greenlet.call
+    known = vars(greenlet) if isinstance(greenlet, gevent.Greenlet) else {}
+    return known.get("_run") or type(greenlet)
+
+
+def _work_of(greenlet: Any) -> str:
+    thread = thread_of(greenlet)
+    if thread is not None:
+        return f'thread "{thread.name}"'
+    owner = getattr(_call_of(greenlet), "__self__", None)
+    is_ours = isinstance(greenlet, Loose) or isinstance(owner, Child)
+    return f'{"task" if is_ours else "greenlet"} "{_function(call_of(greenlet))}"'
 
 
 def _function(call: Any) -> str:
@@ -49,9 +70,9 @@ def _function(call: Any) -> str:
 
 def _place_of(greenlet: Any) -> str | None:
     """Return where it was spawned, as far as this package or gevent has kept it."""
-    for value in (vars(greenlet).get("_inherited"), *(greenlet.args or ())):
-        if isinstance(value, Inherited):
-            return None if value.place is None else places.text_of(value.place)
-    frames = list(places.outwards(getattr(greenlet, "spawning_stack", None)))
+    inherited = inherited_by(greenlet)
+    if inherited is not None:
+        return None if inherited.place is None else places.text_of(inherited.place)
+    frames = places.outwards(getattr(greenlet, "spawning_stack", None))
     own = next((frame for frame in frames if not places.is_library(frame.f_code)), None)
     return None if own is None else places.line_of(own)

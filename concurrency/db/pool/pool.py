@@ -77,6 +77,10 @@ class Pool:
         """Return what is lent, the oldest first."""
         return self._slots.leases()
 
+    def is_waiting(self, greenlet: Any) -> bool:
+        """Return whether a greenlet waits for a connection of this pool."""
+        return self._slots.is_waiting(greenlet)
+
     # Lending
 
     def lease(self, holder: weakref.ref[Holding], owner: weakref.ref[Any]) -> Lease:

@@ -61,6 +61,11 @@ def leases() -> list[Lease]:
     return [lease for pool in list(pools.values()) for lease in pool.leases()]
 
 
+def queued_at(greenlet: Any) -> str | None:
+    """Return the alias of the pool at which a greenlet waits for a connection, or None."""
+    return next((alias for alias, pool in list(pools.items()) if pool.is_waiting(greenlet)), None)
+
+
 def abandon() -> None:
     """Forget every pool and close nothing: in a child process, to whose parent they belong."""
     inherited = list(pools.values())

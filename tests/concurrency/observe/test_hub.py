@@ -13,7 +13,7 @@ from gevent.monkey import get_original
 
 from concurrency import gather
 from concurrency.observe.hub import Monitor
-from tests.concurrency.observe.test_requests import ask
+from tests.concurrency.asking import ask
 from tests.servers import until
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from concurrency.observe.ids import Trace, request_id
+from concurrency.observe.ids import Trace, ids_of, request_id
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -54,3 +54,14 @@ def test_an_invalid_traceparent_begins_a_new_trace(given):
     trace = Trace.continuing(given, "vendor=1")
     assert trace.trace_id != TRACE
     assert (trace.flags, trace.state) == ("00", "")
+
+
+def test_the_ids_of_a_request_are_those_of_its_caller():
+    """Each that is missing or invalid is new, and shares no digits with another."""
+    name, trace = ids_of({"HTTP_X_REQUEST_ID": "abc", "HTTP_TRACEPARENT": f"00-{TRACE}-{SPAN}-01"})
+    assert (name, trace.trace_id, trace.flags) == ("abc", TRACE, "01")
+    name, trace = ids_of({"HTTP_X_REQUEST_ID": "a b", "HTTP_TRACESTATE": "vendor=1"})
+    assert [len(name), len(trace.trace_id), len(trace.span_id)] == [32, 32, 16]
+    assert not {name[:16], name[16:]} & {trace.trace_id[:16], trace.trace_id[16:], trace.span_id}
+    assert (trace.flags, trace.state) == ("00", "")
+    assert ids_of({}) != ids_of({})

@@ -1,4 +1,4 @@
-"""Ids in answers, calls, children and log records; one line for each request."""
+"""Ids in responses, calls, children and log records; one line for each request."""
 
 from __future__ import annotations
 
@@ -8,26 +8,14 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
-from django.test import RequestFactory
 
 from concurrency import gather
 from concurrency.http import Session
-from concurrency.middleware import ConcurrencyMiddleware
 from concurrency.observe.requests import current
+from tests.concurrency.asking import ask
 from tests.servers import impostor
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-def ask(view, **headers: str) -> HttpResponse:
-    """Send a request with these headers through the middleware to a view."""
-    request = RequestFactory().get("/some/where/", headers=headers)
-    request.resolver_match = None
-    response = ConcurrencyMiddleware(view)(request)
-    if response.streaming:
-        b"".join(response.streaming_content)
-        response.close()
-    return response
 
 
 def lines(caplog) -> list[logging.LogRecord]:
