@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from concurrency.compat.survey import DEPENDENCIES, missing_of
 
 
-def _configure_django() -> None:
+def configure_django() -> None:
     """Let modules be imported that read settings."""
     import django
     from django.conf import settings
@@ -22,7 +22,7 @@ def _configure_django() -> None:
 
 
 if __name__ == "__main__":
-    _configure_django()
+    configure_django()
     lines = [line for name in DEPENDENCIES for line in missing_of(name)]
     print("\n".join(lines) or f"Nothing is missing of: {', '.join(DEPENDENCIES)}.")  # noqa: T201
     sys.exit(bool(lines))
