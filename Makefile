@@ -52,10 +52,11 @@ map: install
 bench: install
 	@$(PYTHON) -m bench.suite $(ARGS)
 
-# Ten minutes, and a million numbers for each driver.
+# Ten minutes, and a million numbers for each driver; then ten minutes of HTTP.
 soak: install
 	@$(PYTHON) -m bench.aio_soak
 	@$(PYTHON) -m bench.soak --numbers 1000000 $(ARGS)
+	@$(PYTHON) -m bench.http_soak
 
 freeze:
 	@sh deploy/freeze.sh $(ARGS)

@@ -60,6 +60,24 @@ def test_a_soak_finds_nothing(seconds: int, restart_every: int, numbers: int) ->
     assert min(restarts[:3]) > 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_soak_through_http_finds_nothing() -> None:
+    """Every kind of client gets right answers, and nothing else is in the table."""
+    environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.http_soak", "--seconds", "5"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    kinds = re.findall(r"^([a-z ]+?) +[1-9]\d* *$", done.stdout, re.MULTILINE)
+    assert len(kinds) == 7, done.stdout
+
+
 def test_what_is_right_is_called_right(capsys):
     """The table has no mark in it."""
     assert report("psycopg3", RIGHT, Samples([60.0] * 8, [20] * 8, [SIZE]), SIZE)
