@@ -15,7 +15,7 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
 
     def ready(self) -> None:
         """Hook into Django; called by it when all apps are loaded."""
-        from concurrency import aio, caches, checks
+        from concurrency import aio, caches, checks, connections
         from concurrency.aio import atomic, marker
         from concurrency.db.wrapper import lifecycle
         from concurrency.observe import failures, logs, requests
@@ -33,6 +33,7 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
         if is_patched():
             failures.install()
             caches.share_clients()
+            connections.install()
             # Where somebody else has patched; concurrency.patch has done it already.
             marker.install()
             aio.install()

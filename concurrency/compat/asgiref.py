@@ -18,9 +18,11 @@ from concurrency.compat.names import Names
 
 __all__ = [
     "NAMES",
+    "can_show_kept",
     "executor_class",
     "executors",
     "is_run",
+    "kept_by_greenlet",
     "must_stay_in_a_thread",
     "replace",
     "replace_single_thread",
@@ -129,3 +131,24 @@ def must_stay_in_a_thread() -> bool:
     """Return whether the caller has asked for a thread, by a ``ThreadSensitiveContext``."""
     context = getattr(_sync.AsyncToSync, "async_single_thread_context", None)
     return context is not None and context.get(None) is not None
+
+
+# Of ``Local(thread_critical=True)``
+
+
+def kept_by_greenlet(local: Any) -> dict[str, Any]:
+    """Return what a ``Local`` keeps for this greenlet, which must run no loop."""
+    kept: dict[str, Any] = vars(local._storage)
+    return kept
+
+
+def can_show_kept(local: Any) -> bool:
+    """Return whether ``kept_by_greenlet`` is right for a ``Local``; not inside a loop."""
+    probe = "concurrency_probe"
+    setattr(local, probe, probe)
+    try:
+        return kept_by_greenlet(local).get(probe) == probe
+    except (AttributeError, TypeError):
+        return False
+    finally:
+        delattr(local, probe)
