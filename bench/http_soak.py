@@ -194,6 +194,7 @@ def _expect(answer: http.client.HTTPResponse, wanted: bytes) -> None:
 @contextmanager
 def _served(url: str) -> Iterator[tuple[int, psutil.Process]]:
     """Run a server; give its port and its worker."""
+    kept = {key: value for key, value in os.environ.items() if "DJANGO" not in key}
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
         server = subprocess.Popen(  # noqa: S603 - our own server
@@ -201,7 +202,7 @@ def _served(url: str) -> Iterator[tuple[int, psutil.Process]]:
             + ["--worker-class", "concurrency.server.GeventWorker", "--log-level", "critical"]
             + ["--bind", f"fd://{listener.fileno()}", "bench.http_soak_site:application"],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": url, "CONCURRENCY_OPS_PORT": "0"},
+            env={**kept, "DATABASE_URL": url, "CONCURRENCY_OPS_PORT": "0"},
             pass_fds=[listener.fileno()],
             process_group=0,  # Ctrl-C comes to us alone
         )
