@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from concurrency.values import problem_of_choice, problem_of_number, problem_of_truth
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -114,20 +116,18 @@ def problems(
 def _problem(value: Any, kind: Any) -> str | None:
     """Return what is wrong with a value, for the few kinds that there are."""
     if get_origin(kind) is Literal:
-        choices = get_args(kind)
-        return None if value in choices else f"must be one of {choices}, not {value!r}"
+        return problem_of_choice(value, get_args(kind))
     if kind is bool:
-        return None if isinstance(value, bool) else f"must be True or False, not {value!r}"
-    if value is None and type(None) in get_args(kind):
+        return problem_of_truth(value)
+    or_none = type(None) in get_args(kind)
+    if value is None and or_none:
         return None
     whole = float not in (kind, *get_args(kind))
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        what = "a whole number" if whole else "a number of seconds"
-        either = " or None" if type(None) in get_args(kind) else ""
-        return f"must be {what}{either}, not {value!r}"
-    if whole and value < 1:
-        return f"must be at least 1, not {value!r}"
-    return None if value > 0 else f"must be more than 0, not {value!r}"
+    noun = ("a whole number" if whole else "a number of seconds") + " or None" * or_none
+    problem = problem_of_number(value, noun=noun, whole=whole, least=1 if whole else None)
+    if problem is None and not value > 0:
+        problem = f"must be more than 0, not {value!r}"
+    return problem
 
 
 conf = _Conf()

@@ -38,11 +38,10 @@ from concurrency.compat.django import inert_lazy_objects
 from concurrency.errors import LatePatchError
 from concurrency.patching import files, lateness, mysqldb
 from concurrency.patching.lateness import is_patched, late_modules
+from concurrency.values import truth_of
 
 __all__ = ["is_patched", "late_modules"]
 
-_FALSE = frozenset({"0", "false", "no", "off", "n", "f"})
-_TRUE = frozenset({"1", "true", "yes", "on", "y", "t", ""})
 _MANAGEMENT_SCRIPTS = frozenset({"manage.py", "django-admin", "django-admin.py"})
 
 
@@ -53,10 +52,11 @@ def _wanted() -> bool:
 
 def _flag(variable: str) -> bool:
     """Return whether a variable is not turned off."""
-    value = os.environ.get(variable, "").strip().lower()
-    if value not in _TRUE | _FALSE:
+    value = os.environ.get(variable, "").strip()
+    truth = truth_of(value or "1")
+    if truth is None:
         raise ValueError(f"{variable}={value!r} in the environment: write 0 or 1")
-    return value in _TRUE
+    return truth
 
 
 def _names(variable: str) -> set[str]:

@@ -7,7 +7,7 @@ only when somebody reads it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
@@ -18,9 +18,6 @@ _OURS = f"{Path(__file__).parent}/"
 
 # Parts of the paths of code that the user has installed and not written.
 _LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python", "/gevent/")
-
-# Frames of these packages are not where a user did something.
-_PACKAGES = ("concurrency.", "django.", "gevent.")
 
 
 def caller() -> Place | None:
@@ -35,13 +32,19 @@ def caller() -> Place | None:
 
 
 def user_frame() -> FrameType | None:
-    """Return the innermost frame that is not of a library below the user's code."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if not f"{frame.f_globals.get('__name__', '')}.".startswith(_PACKAGES):
-            return frame
-        frame = frame.f_back
-    return None
+    """Return the innermost frame of the user's code that is running.
+
+    Where there is none, the library that has called this package: to be installed is no
+    reason for an application not to be told.
+    """
+    frames = list(outwards(sys._getframe(1)))
+    own = first_of_user(frames)
+    return own or next((frame for frame in frames if not is_machinery(frame.f_code)), None)
+
+
+def first_of_user(frames: Iterable[FrameType]) -> FrameType | None:
+    """Return the first frame that is not of a library, None if there is none."""
+    return next((frame for frame in frames if not is_library(frame.f_code)), None)
 
 
 def user_place() -> str | None:
@@ -54,6 +57,11 @@ def is_library(code: CodeType) -> bool:
     """Return whether code is not the user's own."""
     path = code.co_filename
     return path.startswith((_OURS, "<frozen")) or any(part in path for part in _LIBRARIES)
+
+
+def is_machinery(code: CodeType) -> bool:
+    """Return whether code is of this package or of gevent."""
+    return code.co_filename.startswith(_OURS) or "/gevent/" in code.co_filename
 
 
 def outwards(frame: Any) -> Iterator[Any]:

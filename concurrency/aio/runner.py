@@ -113,6 +113,16 @@ def tidy(loop: HubLoop) -> None:
         loop.run_until_complete(loop.join_greenlets())
 
 
+def serve(loop: HubLoop) -> None:
+    """Run a loop until it is stopped, cancel what is left on it, and close it."""
+    try:
+        loop.tasks_made = 2  # all tasks are left behind when it is closed
+        loop.run_forever()
+        tidy(loop)
+    finally:
+        close(loop)
+
+
 def close(loop: HubLoop) -> None:
     """Close a loop for good."""
     try:

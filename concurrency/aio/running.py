@@ -119,7 +119,7 @@ class SharedLoop:
             self._loop = loop = HubLoop()
             started = Event()
             loop.call_soon(started.set)
-            self._greenlet = gevent.spawn(_serve, loop)
+            self._greenlet = gevent.spawn(runner.serve, loop)
             started.wait()
         return self._loop
 
@@ -129,15 +129,6 @@ class SharedLoop:
         if loop is not None and self._greenlet is not None and self._process == os.getpid():
             loop.call_soon_threadsafe(loop.stop)
             self._greenlet.join()
-
-
-def _serve(loop: HubLoop) -> None:
-    try:
-        loop.tasks_made = 2  # all tasks are left behind when it is closed
-        loop.run_forever()
-        runner.tidy(loop)
-    finally:
-        runner.close(loop)
 
 
 @contextmanager

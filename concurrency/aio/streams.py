@@ -101,9 +101,6 @@ class _Reader(Generic[T]):
 def _serve(loop: HubLoop, ended: Future[None]) -> None:
     """Run the loop until it is stopped, then cancel what is left on it."""
     try:
-        loop.run_forever()
-        loop.tasks_made = 2  # whatever it made is to be cancelled
-        runner.tidy(loop)
+        runner.serve(loop)
     finally:
-        runner.close(loop)
         ended.set_result(None)

@@ -10,7 +10,8 @@ import dis
 import logging
 import signal
 import traceback
-from types import FrameType, TracebackType
+from itertools import islice
+from types import TracebackType
 from typing import Any
 
 import gevent
@@ -19,6 +20,7 @@ from gevent.hub import get_hub
 from concurrency import kinship
 from concurrency.hub.callbacks import outside_hub
 from concurrency.patching.signals import codes_of
+from concurrency.places import is_machinery, outwards
 
 __all__ = ["install"]
 
@@ -26,9 +28,6 @@ logger = logging.getLogger("concurrency.tasks")
 
 # Frames of the spawning greenlet that are shown, the innermost.
 _FRAMES = 6
-
-# Where greenlets are started for others; what matters is who called them.
-_OWN = ("/gevent/", "/concurrency/tasks/")
 
 _EXITS = (SystemExit, KeyboardInterrupt)
 
@@ -101,14 +100,11 @@ def _is_waited_for(greenlet: Any) -> bool:
 
 def _place(greenlet: Any) -> str:
     """Return the calls that led to its start, as far as gevent has kept them."""
-    frames: list[FrameType] = []
-    frame = getattr(greenlet, "spawning_stack", None)
-    while frame is not None:
-        if not any(own in frame.f_code.co_filename for own in _OWN):
-            frames.insert(0, frame)
-        frame = frame.f_back
+    # Where greenlets are started for others; what matters is who called.
+    calls = outwards(getattr(greenlet, "spawning_stack", None))
+    frames = list(islice((f for f in calls if not is_machinery(f.f_code)), _FRAMES))
     stack = traceback.StackSummary.from_list(
-        [(f.f_code.co_filename, f.f_lineno, f.f_code.co_name, None) for f in frames[-_FRAMES:]]
+        [(f.f_code.co_filename, f.f_lineno, f.f_code.co_name, None) for f in reversed(frames)]
     )
     return "".join(stack.format()).rstrip() or "  (gevent does not track it)"
 

@@ -10,7 +10,6 @@ import contextlib
 import gc
 import sys
 import time
-from collections.abc import Iterable
 from contextvars import Context
 from dataclasses import dataclass
 from types import FrameType
@@ -25,7 +24,7 @@ from concurrency.context import activity, inherited_by
 from concurrency.db.pool.registry import leases, queued_at
 from concurrency.kinship import waiting
 from concurrency.observe import requests
-from concurrency.places import is_library, line_of, outwards
+from concurrency.places import first_of_user, is_library, line_of, outwards
 from concurrency.tasks import outstanding
 from concurrency.tasks.names import call_of, name_of, thread_of
 
@@ -39,7 +38,6 @@ __all__ = [
     "request_of_running",
     "running_in",
     "sql_by_owner",
-    "user_frame_of",
 ]
 
 
@@ -137,7 +135,7 @@ def describe(one: Any) -> str:
     frames = frames_of(one.gr_frame)
     if thread_of(one) is None and not _is_of_user(one, frames):
         return ""
-    own = user_frame_of(frames)
+    own = first_of_user(frames)
     return name_of(one) if own is None else f"{name_of(one)}, now at {line_of(own)}"
 
 
@@ -157,13 +155,8 @@ def _waits(one: Any, frames: list[FrameType]) -> str:
         what = f"a connection of {alias!r}"
     else:
         what = frames[0].f_code.co_name if frames else "its first turn"
-    own = user_frame_of(frames)
+    own = first_of_user(frames)
     return what if own is None else f"{what}, {line_of(own)} in {own.f_code.co_name}"
-
-
-def user_frame_of(frames: Iterable[FrameType]) -> FrameType | None:
-    """Return the innermost frame that is not of a library, None if there is none."""
-    return next((frame for frame in frames if not is_library(frame.f_code)), None)
 
 
 def _request_of(one: Any) -> str:

@@ -21,9 +21,8 @@ from concurrency.observe.greenlets import (
     is_running,
     request_of_running,
     running_in,
-    user_frame_of,
 )
-from concurrency.places import line_of
+from concurrency.places import first_of_user, line_of
 
 __all__ = ["Monitor"]
 
@@ -98,7 +97,7 @@ class Monitor:
 
 def _line(frames: list[FrameType]) -> str:
     """Return the line of the user's code that is executed, to begin a message with."""
-    own = user_frame_of(frames)
+    own = first_of_user(frames)
     if own is None:
         return ""
     source = linecache.getline(own.f_code.co_filename, own.f_lineno).strip()

@@ -76,6 +76,15 @@ def unreachable(alias: str, *, details: bool = False) -> str | None:
     return reason
 
 
+def unmigrated(alias: str) -> str | None:
+    """Return what keeps a reachable database from being migrated, in a few words, or None."""
+    try:
+        left = pending(alias)
+    except DatabaseError as failure:
+        return f"unreachable: {type(failure).__name__}"
+    return f"{len(left)} migrations are pending, the first is {left[0]}" if left else None
+
+
 def pending(alias: str) -> list[str]:
     """Return the migrations that a database still needs, as `app.name`.
 

@@ -15,11 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from concurrency.server.options import KINDS, TABLE, OptionError, ServeOptions, build, problem
+from concurrency.values import truth_of
 
 __all__ = ["collect", "current", "identity", "resolve", "to_text", "variable"]
-
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
 
 
 def variable(name: str) -> str:
@@ -79,9 +77,10 @@ def _cast(name: str, key: str, text: str) -> Any:
     """Return the value of a variable's text: `false` is false."""
     kind = KINDS[name]
     if kind is bool:
-        if text.lower() not in _TRUE | _FALSE:
+        truth = truth_of(text)
+        if truth is None:
             raise OptionError(f"{key} in the environment is {text!r}: write true or false")
-        return text.lower() in _TRUE
+        return truth
     if kind == tuple[str, ...]:
         parts = text.replace("\n", ";").split(";")
         return tuple(part.strip() for part in parts if part.strip())

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from typing import Any, get_type_hints
 
+from concurrency.values import problem_of_number, problem_of_truth
+
 __all__ = ["KINDS", "PROBES", "TABLE", "OptionError", "ServeOptions", "build", "problem"]
 
 
@@ -169,15 +171,18 @@ def problem(name: str, value: Any) -> str | None:
     """Return what is wrong with the value of an option, or None."""
     kind, least = KINDS[name], TABLE[name].metadata["least"]
     if kind is bool:
-        return None if isinstance(value, bool) else f"must be True or False, not {value!r}"
+        return problem_of_truth(value)
     if kind is str:
         return _problem_of_text(name, value)
     if kind == tuple[str, ...]:
         good = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
         return None if good else f"must be a list of strings, not {value!r}"
-    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
-        return f"must be a {'whole ' * (kind is int)}number, not {value!r}"
-    if not math.isfinite(value) or value < (-1 if name == "max_requests_jitter" else least):
+    noun, low = f"a {'whole ' * (kind is int)}number", least
+    if name == "max_requests_jitter":
+        low = -1
+    if complaint := problem_of_number(value, noun=noun, whole=kind is int, least=low):
+        return complaint
+    if not math.isfinite(value):
         return f"must be at least {least}, not {value!r}"
     if name.endswith("port") and value > 65535:
         return f"must be at most 65535, not {value!r}"

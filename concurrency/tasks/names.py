@@ -73,6 +73,5 @@ def _place_of(greenlet: Any) -> str | None:
     inherited = inherited_by(greenlet)
     if inherited is not None:
         return None if inherited.place is None else places.text_of(inherited.place)
-    frames = places.outwards(getattr(greenlet, "spawning_stack", None))
-    own = next((frame for frame in frames if not places.is_library(frame.f_code)), None)
+    own = places.first_of_user(places.outwards(getattr(greenlet, "spawning_stack", None)))
     return None if own is None else places.line_of(own)

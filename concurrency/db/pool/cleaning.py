@@ -6,17 +6,14 @@ All of this is limited in time.
 from __future__ import annotations
 
 import logging
-import select as patched_select
 
 import gevent
-from gevent.monkey import get_original
 
 from concurrency.db.drivers.driver import KILL_BUDGET
 from concurrency.db.pool.connection import PooledConnection
+from concurrency.hub.readable import is_readable
 
 logger = logging.getLogger("concurrency.db")
-
-_poll = get_original("select", "poll")
 
 
 class _BudgetSpent(Exception):
@@ -33,7 +30,7 @@ def is_alive(connection: PooledConnection) -> bool:
     if driver.is_closed(raw):
         return False
     descriptor = driver.fileno(raw)
-    if descriptor is not None and not _is_readable(descriptor):
+    if descriptor is not None and not is_readable(descriptor):
         return True
     try:
         with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
@@ -42,12 +39,6 @@ def is_alive(connection: PooledConnection) -> bool:
         logger.info("discarding a connection that the server has ended: %s", error)
         return False
     return connection.is_at_rest()
-
-
-def _is_readable(descriptor: int) -> bool:
-    poll = _poll()
-    poll.register(descriptor, patched_select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def is_clean(connection: PooledConnection) -> bool:

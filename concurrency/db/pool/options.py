@@ -10,11 +10,10 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from concurrency.db.pool.replacements import replacement_in_pool
+from concurrency.values import problem_of_choice, problem_of_number, problem_of_truth, truth_of
 
 _PREFIX = "pool_"
 _RESETS = ("auto", "always")
-_TRUTH = {"1": True, "true": True, "yes": True, "on": True}
-_TRUTH |= {"0": False, "false": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,8 @@ def _read(name: str, value: object) -> object:
     """Return what a text means; the text itself if it means nothing."""
     default = getattr(PoolOptions(), name, None)
     if isinstance(default, bool):
-        return _TRUTH.get(str(value).lower(), value)
+        truth = truth_of(str(value))
+        return value if truth is None else truth
     if isinstance(value, str) and isinstance(default, int | float):
         with contextlib.suppress(ValueError):
             return type(default)(value)
@@ -124,13 +124,11 @@ def _instead(name: str, known: Iterable[str]) -> str:
 
 def _problem(name: str, value: Any, default: object) -> str | None:
     if isinstance(default, bool):
-        return None if isinstance(value, bool) else f"{name} must be True or False, not {value!r}"
-    if name == "reset":
-        return None if value in _RESETS else f"reset must be one of {_RESETS}, not {value!r}"
-    whole = isinstance(default, int)
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        return f"{name} must be {'a whole number' if whole else 'seconds'}, not {value!r}"
-    least = 1 if name == "max_size" else 0
-    if not value >= least:
-        return f"{name} must be at least {least}, not {value!r}"
-    return None
+        problem = problem_of_truth(value)
+    elif name == "reset":
+        problem = problem_of_choice(value, _RESETS)
+    else:
+        whole, least = isinstance(default, int), int(name == "max_size")
+        noun = "a whole number" if whole else "seconds"
+        problem = problem_of_number(value, noun=noun, whole=whole, least=least)
+    return None if problem is None else f"{name} {problem}"

@@ -7,11 +7,10 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.utils import DatabaseError
 
 from concurrency.db.locks import advisory_lock
 from concurrency.errors import LockTimeout
-from concurrency.server.databases import aliases, missing_folder, pending, quietly, unreachable
+from concurrency.server.databases import aliases, missing_folder, quietly, unmigrated, unreachable
 
 __all__ = ["Command"]
 
@@ -92,8 +91,4 @@ def _state(alias: str) -> str | None:
         error = unreachable(alias, details=True)
     if error is not None:
         return f"unreachable: {error}"
-    try:
-        left = pending(alias)
-    except DatabaseError as failure:
-        return f"unreachable: {type(failure).__name__}"
-    return f"{len(left)} migrations are pending, the first is {left[0]}" if left else None
+    return unmigrated(alias)

@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from typing import Any
 
 from django.core.checks import run_checks
-from django.db.utils import DatabaseError
 
 from concurrency.patching import mysqldb
 from concurrency.patching.abstention import stay_unpatched
@@ -68,12 +67,8 @@ class Examination:
             return f"unreachable: {error}"
         now = time.monotonic()
         if now - self._migrated.get(alias, -_MIGRATED_FOR) >= _MIGRATED_FOR:
-            try:
-                left = databases.pending(alias)
-            except DatabaseError as failure:
-                return f"unreachable: {type(failure).__name__}"
-            if left:
-                return f"{len(left)} migrations are pending, the first is {left[0]}"
+            if state := databases.unmigrated(alias):
+                return state
             self._migrated[alias] = now
         return OK
 

@@ -18,7 +18,8 @@ from weakref import WeakKeyDictionary
 import gevent
 
 from concurrency.hub.callbacks import call_safely
-from concurrency.server.worker.shutdown import is_readable, shut_down
+from concurrency.hub.readable import is_readable
+from concurrency.server.worker.shutdown import shut_down
 
 __all__ = ["TO_CANCEL", "Drain"]
 
@@ -97,7 +98,7 @@ class Drain:
         self.is_busy(sock)
         if isinstance(sock, ssl.SSLSocket):
             # An end in the middle of TLS would be an error to it, of which it tells the client.
-            if isinstance(reader, gevent.Greenlet) and not is_readable(sock):
+            if isinstance(reader, gevent.Greenlet) and not is_readable(sock.fileno()):
                 gone = ConnectionResetError(errno.ECONNRESET, "closed because it was idle")
                 reader.kill(gone, block=False)
             return

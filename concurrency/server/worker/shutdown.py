@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 from typing import Any
 
 from gevent.monkey import get_original
 
-__all__ = ["is_gone", "is_readable", "shut_down"]
+__all__ = ["is_gone", "shut_down"]
 
 _Socket = get_original("socket", "socket")
-_poll = get_original("select", "poll")
 
 
 def shut_down(sock: Any, how: int) -> None:
@@ -27,13 +25,6 @@ def shut_down(sock: Any, how: int) -> None:
     """
     with contextlib.suppress(OSError), _Socket(fileno=os.dup(sock.fileno())) as native:
         native.shutdown(how)
-
-
-def is_readable(sock: Any) -> bool:
-    """Return whether something has arrived on a socket."""
-    poll = _poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def is_gone(error: OSError) -> bool:

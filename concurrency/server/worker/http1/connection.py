@@ -17,6 +17,7 @@ from typing import Any
 
 import gevent
 
+from concurrency.hub.readable import is_readable
 from concurrency.server.worker.bodies import BodyCutOff
 from concurrency.server.worker.http1.body import ExpectedBody
 from concurrency.server.worker.http1.host import Host
@@ -24,7 +25,7 @@ from concurrency.server.worker.http1.parser import Parser
 from concurrency.server.worker.http1.refusals import Refusal
 from concurrency.server.worker.http1.request import Request
 from concurrency.server.worker.http1.sender import Sender
-from concurrency.server.worker.shutdown import is_readable, shut_down
+from concurrency.server.worker.shutdown import shut_down
 
 __all__ = ["Connection"]
 
@@ -269,7 +270,7 @@ class Connection(Sender):
         """End the connection, unless a request is on it: what has arrived is still read."""
         if not isinstance(self.sock, ssl.SSLSocket):
             shut_down(self.sock, socket.SHUT_RD)
-        elif not is_readable(self.sock):
+        elif not is_readable(self.sock.fileno()):
             # An end in the middle of TLS would be an error to it, of which it tells the client.
             gevent.get_hub().loop.run_callback(self._stop_waiting)
 
