@@ -75,7 +75,13 @@ COMMANDS = {
     "soak": ["-m", "bench.soak"],
     "suite": ["-m", "bench.suite"],
     "waiting": ["-m", "bench.waiting"],
-    "pytest": ["-m", "pytest", "-p", "no:cacheprovider", "tests/concurrency/db/test_leases.py"],
+    "pytest": [
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "tests/concurrency/db/pool/test_leases.py",
+    ],
     "tests": ["-m", "tests"],
 }
 

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# These are not about PostgreSQL: the driver makes no difference to them.
-OTHERS = ("*mysql*", "*sqlite*", "*native*", "*turns*", "*psycopg2*", "*opening*", "*cancelling*")
+# Files and folders to which the driver of PostgreSQL makes no difference.
+OTHERS = ("*mysql*", "*sqlite*", "*psycopg2*", "*back_off*", "*cancelling*")
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from tests.postgresql import OwnPostgres
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 KINDS = ("django_tenants", "django_tenants, limited", "set_local", "set_config", "set_role", "set")
 
@@ -33,7 +33,7 @@ def url() -> Iterator[str]:
 def test_no_tenant_reads_what_is_another_s(url, kind, switches):
     """With django-tenants and row-level security, while greenlets are killed and time out."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.concurrency.db.tenants", url, kind, str(switches)],
+        [sys.executable, "-m", "tests.concurrency.db.backends.tenants", url, kind, str(switches)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,7 +1,7 @@
 """Tenants that take turns on few connections: what each reads must be its own, always.
 
 Run in a process of its own, as django-tenants reads settings while it is imported.
-``python -m tests.concurrency.db.tenants URL KIND SWITCHES`` prints how many answers were
+``python -m tests.concurrency.db.backends.tenants URL KIND SWITCHES`` prints how many answers were
 checked; it ends with an error when one was another tenant's.
 """
 

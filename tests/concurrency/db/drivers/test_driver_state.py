@@ -10,7 +10,7 @@ from django.db import connection
 
 from concurrency import gather
 from tests.concurrency.db.conftest import query, statistics, until
-from tests.concurrency.db.driver_attributes import BY_TARGET, Attributes
+from tests.concurrency.db.drivers.driver_attributes import BY_TARGET, Attributes
 
 ALL = pytest.mark.targets("postgresql", "mariadb", "sqlite")
 

@@ -19,12 +19,12 @@ SECRET = "SELECT current_setting('my.secret', true)"
 @pytest.fixture
 def derived(pool):
     """A pool of one connection of a derived backend."""
-    pool(max_size=1, ENGINE="tests.concurrency.db.derived")
+    pool(max_size=1, ENGINE="tests.concurrency.db.backends.derived")
 
 
 def test_a_derived_backend_is_pooled(pool):
     """It leases, lends and sets its sessions up in its own way."""
-    pool(max_size=2, ENGINE="tests.concurrency.db.derived")
+    pool(max_size=2, ENGINE="tests.concurrency.db.backends.derived")
     names = map_each(lambda _: query("SHOW application_name"), range(10), limit=None)
     assert names == ["nobody"] * 10
     assert statistics().open <= 2
@@ -90,7 +90,7 @@ def test_a_backend_of_an_ended_greenlet_learns_it_before_the_next_lease(derived)
 
 def test_a_connection_that_the_backend_refuses_is_replaced(pool):
     """With ``CONN_HEALTH_CHECKS``, as Django asks its ``is_usable()`` then; a new one is taken."""
-    pool(max_size=1, ENGINE="tests.concurrency.db.derived", CONN_HEALTH_CHECKS=True)
+    pool(max_size=1, ENGINE="tests.concurrency.db.backends.derived", CONN_HEALTH_CHECKS=True)
     session = query("SELECT pg_backend_pid()")
     connection.close()
     assert query("SELECT pg_backend_pid()") == session

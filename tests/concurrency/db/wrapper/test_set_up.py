@@ -153,7 +153,7 @@ def test_what_a_receiver_does_unseen_is_undone_for_each_lease(one):
 
 def test_a_backend_that_sets_up_some_leases_leaves_nothing_to_others(pool):
     """By ``init_connection_state()``, among many who share few connections."""
-    pool(max_size=2, ENGINE="tests.concurrency.db.derived")
+    pool(max_size=2, ENGINE="tests.concurrency.db.backends.derived")
 
     def work(number: int) -> bool:
         if number % 2:
