@@ -31,6 +31,12 @@ def statistics() -> PoolStatistics:
     return pool_statistics()["default"]
 
 
+def give_back() -> None:
+    """Return this greenlet's connection, and wait until the pool could lend it again."""
+    connection.close()
+    until(lambda: statistics().in_use + statistics().discarding == 0, "given back")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test on the targets of its mark ``targets``, or on PostgreSQL."""
     if "target" not in metafunc.fixturenames:
@@ -86,6 +92,12 @@ def pool(target: Target) -> Iterator[Callable[..., None]]:
     registry.forget("default")
     settings.clear()
     settings.update(before)
+
+
+@pytest.fixture
+def one(pool: Callable[..., None]) -> None:
+    """A pool of one connection, so that the next holder gets the same session."""
+    pool(max_size=1)
 
 
 @pytest.fixture

@@ -9,27 +9,16 @@ import pytest
 from django.db import connection
 
 from concurrency import gather
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import give_back, query
 from tests.concurrency.db.drivers.driver_attributes import BY_TARGET, Attributes
 
 ALL = pytest.mark.targets("postgresql", "mariadb", "sqlite")
 
 
 @pytest.fixture
-def one(pool):
-    """A pool of one connection, so that the next holder gets the same session."""
-    pool(max_size=1)
-
-
-@pytest.fixture
 def attributes(target) -> Attributes:
     """What a connection of the target's driver has."""
     return BY_TARGET[target.name]
-
-
-def give_back() -> None:
-    connection.close()
-    until(lambda: statistics().in_use + statistics().discarding == 0, "clean")
 
 
 def plain(raw: Any) -> dict[str, Any]:

@@ -13,18 +13,13 @@ from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor, SSCursor
 
 from concurrency import gather
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import give_back, query, statistics
 
 PSYCOPG3 = pytest.mark.skipif(not is_psycopg3, reason="of psycopg 3")
 PSYCOPG2 = pytest.mark.skipif(is_psycopg3, reason="of psycopg2")
 
 SET = "SET work_mem = '8MB'"
 CONFIG = "SELECT set_config('work_mem', %s, false)"
-
-
-def give_back() -> None:
-    connection.close()
-    until(lambda: statistics().in_use + statistics().discarding == 0, "clean")
 
 
 def by_cursor(raw: Any) -> None:
@@ -125,12 +120,6 @@ WAYS_3 = [by_connection, by_stream, by_copy, in_a_pipeline, by_a_cursor_on_the_s
 WAYS_3 += [by_a_cursor_of_psycopg_s_own_classes, by_the_cursor_of_another_factory]
 WAYS_2 = [by_a_cursor_of_another_kind, by_a_cursor_of_psycopg2_s_own_class, by_execute_values]
 WAYS_2 += [by_execute_batch, by_callproc]
-
-
-@pytest.fixture
-def one(pool):
-    """A pool of one connection, so that the next holder gets the same session."""
-    pool(max_size=1)
 
 
 @pytest.mark.parametrize(

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import gevent
 import pytest
-from django.db import NotSupportedError, connection, transaction
+from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import IsolationLevel, is_psycopg3
 from django.db.backends.signals import connection_created
 from psycopg2.extras import NamedTupleCursor
 
 from concurrency import gather
-from concurrency.db.drivers.sessions import changes_mysql, changes_postgresql
-from tests.concurrency.db.conftest import query, statistics, until
-
-
-@pytest.fixture
-def one(pool):
-    """A pool of one connection, so that the next holder gets the same session."""
-    pool(max_size=1)
-
-
-def give_back() -> None:
-    connection.close()
-    until(lambda: statistics().discarding == 0, "reset")
-
+from tests.concurrency.db.conftest import give_back, query, statistics, until
 
 CHANGES = [
     ("SET search_path TO elsewhere", "SHOW search_path", '"$user", public'),
@@ -219,66 +206,6 @@ def test_another_isolation_level_gets_another_pool(pool):
     other.close()
 
 
-@pytest.mark.skipif(not is_psycopg3, reason="psycopg2 prepares no statements")
-def test_statements_that_psycopg_prepares_are_prepared_again_after_a_reset(pool):
-    """It knows that they are gone."""
-    pool(max_size=1, OPTIONS={"prepare_threshold": 0, "server_side_binding": True})
-    session = query("SELECT pg_backend_pid()")
-    for _ in range(3):
-        assert query("SELECT %s + 1", 1) == 2
-        query("SET work_mem = '8MB'")
-        give_back()
-        assert query("SHOW work_mem") == "4MB"
-    assert query("SELECT pg_backend_pid()") == session
-
-
-PREPARED = {"prepare_threshold": 0, "server_side_binding": True}
-
-
-@pytest.mark.skipif(not is_psycopg3, reason="psycopg2 prepares no statements")
-def test_a_prepared_statement_serves_the_next_holder(pool):
-    """It belongs to the session, as a plan that the server has made does."""
-    pool(max_size=1, OPTIONS=PREPARED)
-    for number in range(3):
-        assert query("SELECT %s + 20", number) == number + 20
-        give_back()
-    found = query("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%+ 20'")
-    assert found == 1
-
-
-@pytest.mark.skipif(not is_psycopg3, reason="psycopg2 prepares no statements")
-def test_a_killed_prepared_statement_can_be_executed_again(pool):
-    """By the next holder, on the same session."""
-    pool(max_size=1, OPTIONS=PREPARED)
-    session = query("SELECT pg_backend_pid()")
-    for seconds in (30, 0, 30, 0):
-        with gevent.Timeout(0.1 if seconds else 20, False):
-            query("SELECT pg_sleep(%s)", seconds)
-        give_back()
-    assert query("SELECT pg_backend_pid()") == session
-
-
-@pytest.mark.skipif(not is_psycopg3, reason="psycopg2 prepares no statements")
-def test_a_migration_spoils_a_prepared_statement_for_one_holder_at_most(pool):
-    """The server refuses it for as long as it lives, so the session is reset."""
-    psycopg = pytest.importorskip("psycopg")
-    pool(max_size=1, OPTIONS=PREPARED)
-    query("CREATE TABLE migrated (value int)")
-    try:
-        query("INSERT INTO migrated VALUES (7) RETURNING value")
-        assert query("SELECT value FROM migrated") == 7
-        info, password = connection.connection.info, connection.settings_dict["PASSWORD"]
-        with psycopg.connect(info.dsn, password=password, autocommit=True) as other:
-            other.execute("ALTER TABLE migrated ALTER value TYPE text")
-        give_back()
-        with pytest.raises(NotSupportedError, match="cached plan"):
-            query("SELECT value FROM migrated")
-        give_back()
-        assert query("SELECT value FROM migrated") == "7"
-    finally:
-        query("DROP TABLE migrated")
-
-
 def test_a_role_that_options_name_is_taken_again(pool):
     """Who gives it up does so for itself."""
     user = query("SELECT current_user")
@@ -318,46 +245,3 @@ def test_the_transaction_of_a_killed_holder_does_not_reach_the_next(one):
     until(lambda: statistics().in_use + statistics().discarding == 0)
     assert query("SHOW search_path") == '"$user", public'
     assert not connection.in_atomic_block
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SELECT 1",
-        "UPDATE t SET a = 1",
-        "INSERT INTO t (a) VALUES (%s)",
-        "SELECT * FROM settings WHERE reset = 1",
-        "SELECT pg_advisory_xact_lock(1)",
-        "CREATE TABLE temperatures (id int)",
-        "SAVEPOINT s",
-    ],
-)
-def test_ordinary_statements_are_no_change(sql):
-    """No reset for what leaves the session as it was."""
-    assert not changes_postgresql(sql)
-    assert not changes_mysql(sql)
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SET NAMES utf8",
-        "/*!40101 SET NAMES utf8 */",
-        "SET TRANSACTION READ ONLY",
-        "CALL procedure(@x)",
-        "SELECT @`x y` := 1",
-        "EXECUTE IMMEDIATE 'SET @x = 1'",
-        "FLUSH TABLES WITH READ LOCK",
-        "set @x = 1",
-        "SELECT @x := 1",
-        "SELECT 1 INTO @x",
-        "SELECT GET_LOCK('a', 1)",
-        "CREATE TEMPORARY TABLE t (id int)",
-        "LOCK TABLES t WRITE",
-        "USE other",
-        "SELECT 1; SET SESSION sql_mode = ''",
-    ],
-)
-def test_changes_of_a_mysql_session_are_recognised(sql):
-    """User variables, locks, temporary tables and settings bind the session."""
-    assert changes_mysql(sql)

@@ -19,11 +19,6 @@ SESSION = "SELECT pg_backend_pid()"
 TIMEOUT = "SHOW statement_timeout"
 
 
-@pytest.fixture
-def one(pool: Callable[..., None]) -> None:
-    pool(max_size=1)
-
-
 @contextmanager
 def receiving(set_up: Callable[[Any], None]) -> Iterator[None]:
     """Call something with each connection that is leased."""
