@@ -8,7 +8,8 @@ from collections.abc import Awaitable
 from asgiref.sync import async_to_sync, sync_to_async
 from gevent.event import Event
 
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
+from tests.helpers import until
 
 
 class Phases:

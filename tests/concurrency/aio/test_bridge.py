@@ -23,7 +23,8 @@ from concurrency.db import pool_statistics
 from concurrency.errors import DeadlineExceeded
 from tests.concurrency.aio.kinds import Kind
 from tests.concurrency.aio.phases import PHASES, Phases, check_ended
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
+from tests.helpers import until
 
 BACKEND = "SELECT pg_backend_pid()"
 

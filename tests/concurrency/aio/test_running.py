@@ -14,8 +14,9 @@ from asgiref.sync import sync_to_async
 from concurrency import deadline, gather
 from concurrency.aio import SharedLoop, run
 from concurrency.errors import DeadlineExceeded
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
 from tests.concurrency.test_patch import facts
+from tests.helpers import until
 from tests.servers import impostor
 
 BACKEND = "SELECT pg_backend_pid()"

@@ -17,7 +17,8 @@ from django.utils.decorators import async_only_middleware, sync_only_middleware
 from concurrency.aio import run
 from concurrency.db import pool_statistics
 from tests.concurrency.aio.phases import PHASES, Phases, check_ended
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
+from tests.helpers import until
 
 BACKEND = "SELECT pg_backend_pid()"
 

@@ -20,7 +20,8 @@ from django.urls import path
 from gevent.pool import Pool as Greenlets
 
 from concurrency.http import TIMEOUT_HEADER
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.targets("postgresql", "mariadb", "sqlite")]
 

@@ -20,7 +20,8 @@ from gevent.hub import get_hub
 
 from concurrency import gather
 from concurrency.middleware import cancel_on_disconnect
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 Ends = tuple[socket.socket, socket.socket]
 

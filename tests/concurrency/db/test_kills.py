@@ -12,7 +12,8 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from concurrency import deadline
 from concurrency.errors import DeadlineExceeded
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb")
 

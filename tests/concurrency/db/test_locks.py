@@ -15,7 +15,8 @@ from gevent.event import Event
 from concurrency import gather
 from concurrency.db.locks import advisory_lock
 from concurrency.errors import LockTimeout
-from tests.concurrency.db.conftest import statistics, until
+from tests.concurrency.db.conftest import statistics
+from tests.helpers import until
 
 on_servers = pytest.mark.targets("postgresql", "mariadb")
 

@@ -16,7 +16,8 @@ from urllib.request import urlopen
 import pytest
 
 from concurrency import map_each
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
+from tests.helpers import until
 
 # Each starts several interpreters.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]

@@ -23,7 +23,8 @@ from concurrency import deadline, gather, map_each, remaining
 from concurrency.context import activity
 from concurrency.http import TIMEOUT_HEADER, Session
 from concurrency.middleware import request_deadline
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 ended: list[str] = []
 endless: list[str] = []  # what views wait for

@@ -19,7 +19,8 @@ from concurrency.db import pool_statistics
 from concurrency.db.wrapper import wrapper
 from concurrency.errors import DeadlineExceeded, FanOutInAtomicBlock
 from concurrency.testing import SharedConnectionsMixin, shared_connections
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
+from tests.helpers import until
 
 
 def rows() -> list[int]:

@@ -11,7 +11,8 @@ from django.core.signals import request_finished
 from django.db import close_old_connections, connection, connections
 
 from concurrency import gather, hooks, map_each, offload
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 SECRET = "SELECT current_setting('my.secret', true)"
 

@@ -20,7 +20,8 @@ from gevent.event import Event
 
 from concurrency.db import pool_statistics
 from concurrency.http import TIMEOUT_HEADER
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 SERVERS = pytest.mark.targets("postgresql", "mariadb")
 pytestmark = pytest.mark.targets("postgresql", "mariadb", "sqlite")

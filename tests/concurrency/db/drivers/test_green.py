@@ -11,8 +11,9 @@ from django.db import connection
 
 from concurrency import map_each
 from concurrency.db.pool import registry
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
 from tests.concurrency.db.drivers.counting import counting
+from tests.helpers import until
 
 
 def in_greenlets(number: int, fn) -> list[gevent.Greenlet]:

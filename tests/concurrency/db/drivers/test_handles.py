@@ -9,7 +9,8 @@ from gevent.event import Event
 
 from concurrency import gather
 from concurrency.db import keep_lease
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb", "sqlite")
 

@@ -12,7 +12,8 @@ from gevent.event import Event
 
 from concurrency.context import activity
 from concurrency.errors import PoolTimeout
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 
 @pytest.fixture

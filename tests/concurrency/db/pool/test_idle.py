@@ -16,7 +16,8 @@ from concurrency import gather
 from concurrency.db import keep_lease
 from concurrency.db.pool import reaper, registry
 from concurrency.errors import PoolTimeout
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb", "sqlite")
 

@@ -15,7 +15,8 @@ from gevent.event import Event
 
 from concurrency import TaskGroup, map_each, offload, spawn
 from concurrency.db.pool import registry
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb")
 

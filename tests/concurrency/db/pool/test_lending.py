@@ -11,7 +11,8 @@ from gevent.event import Event
 from concurrency import TaskGroup, gather, joinall, map_each, offload, spawn
 from concurrency.db import keep_lease
 from concurrency.errors import PoolTimeout
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb")
 

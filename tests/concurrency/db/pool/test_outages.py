@@ -18,8 +18,9 @@ from gevent.event import Event
 
 from concurrency import deadline, map_each
 from concurrency.errors import DeadlineExceeded, PoolTimeout
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
 from tests.concurrency.db.targets import MariaDBTarget, PostgreSQL
+from tests.helpers import until
 from tests.postgresql import OwnPostgres
 
 pytestmark = [pytest.mark.targets("postgresql", "mariadb"), pytest.mark.slow]

@@ -22,8 +22,9 @@ from concurrency.db.pool import registry
 from concurrency.db.pool.connection import PooledConnection
 from concurrency.errors import DeadlineExceeded, PoolTimeout
 from concurrency.tasks.names import name_of
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
 from tests.concurrency.db.targets import Target
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb")
 

@@ -9,7 +9,8 @@ from gevent.event import Event
 
 from concurrency import TaskGroup, gather, joinall, spawn
 from concurrency.errors import PoolStarvation, PoolTimeout
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ import pytest
 from django.db import Error, OperationalError, connection, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
+from tests.helpers import until
 
 pytestmark = pytest.mark.skipif(not is_psycopg3, reason="psycopg2 raises InterfaceError")
 

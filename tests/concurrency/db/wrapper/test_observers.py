@@ -13,7 +13,8 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from concurrency import TaskGroup, gather, joinall, map_each, offload, spawn
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb", "sqlite")
 

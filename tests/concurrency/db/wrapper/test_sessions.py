@@ -10,7 +10,8 @@ from django.db.backends.signals import connection_created
 from psycopg2.extras import NamedTupleCursor
 
 from concurrency import gather
-from tests.concurrency.db.conftest import give_back, query, statistics, until
+from tests.concurrency.db.conftest import give_back, query, statistics
+from tests.helpers import until
 
 CHANGES = [
     ("SET search_path TO elsewhere", "SHOW search_path", '"$user", public'),

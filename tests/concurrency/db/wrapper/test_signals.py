@@ -13,7 +13,8 @@ from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import get_hub
 
 from concurrency import gather
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb", "sqlite")
 

@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from concurrency.db.drivers.postgresql import cancelling, psycopg3
 from concurrency.testing.proxy import TCPProxy
-from tests.concurrency.db.conftest import until
+from tests.helpers import until
 
 LIMIT = 10.0
 

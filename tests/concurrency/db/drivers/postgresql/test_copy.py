@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from concurrency import map_each
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
 from tests.concurrency.db.drivers.postgresql.work import (
     copy_in,
     copy_out,
@@ -18,6 +18,7 @@ from tests.concurrency.db.drivers.postgresql.work import (
     needs_psycopg3,
     send_without_end,
 )
+from tests.helpers import until
 
 
 @pytest.fixture

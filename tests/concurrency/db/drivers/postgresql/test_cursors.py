@@ -11,8 +11,9 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from concurrency import map_each
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
 from tests.concurrency.db.drivers.postgresql.work import is_asleep
+from tests.helpers import until
 
 
 def test_iterators_of_many_greenlets_do_not_mix(pool, target):

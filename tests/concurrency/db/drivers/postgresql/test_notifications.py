@@ -10,9 +10,10 @@ from django.db import connection
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from concurrency import map_each
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
 from tests.concurrency.db.drivers.counting import counting
 from tests.concurrency.db.drivers.postgresql.work import needs_psycopg3
+from tests.helpers import until
 
 
 def listen() -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
-from tests.concurrency.db.conftest import query, until
+from tests.concurrency.db.conftest import query
 from tests.concurrency.db.drivers.postgresql.work import (
     cursor_on_the_server,
     executemany,
@@ -16,6 +16,7 @@ from tests.concurrency.db.drivers.postgresql.work import (
     pipeline_that_sleeps,
     pipeline_that_waits,
 )
+from tests.helpers import until
 
 WORK = [cursor_on_the_server]
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from concurrency import map_each
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
 from tests.concurrency.db.drivers.postgresql.work import (
     executemany,
     is_asleep,
@@ -15,6 +15,7 @@ from tests.concurrency.db.drivers.postgresql.work import (
     pipeline_that_sleeps,
     pipeline_that_waits,
 )
+from tests.helpers import until
 
 
 @needs_psycopg3

@@ -9,8 +9,9 @@ import gevent
 import pytest
 from django.db import connection
 
-from tests.concurrency.db.conftest import give_back, query, until
+from tests.concurrency.db.conftest import give_back, query
 from tests.concurrency.db.drivers.pymysql.session import BIG, status
+from tests.helpers import until
 from tests.mariadb import MariaDB
 
 pytestmark = pytest.mark.targets("mariadb")

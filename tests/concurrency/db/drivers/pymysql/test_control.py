@@ -10,7 +10,8 @@ import pytest
 from django.db import OperationalError
 from gevent.event import Event
 
-from tests.concurrency.db.conftest import give_back, query, statistics, until
+from tests.concurrency.db.conftest import give_back, query, statistics
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("mariadb")
 

@@ -9,7 +9,8 @@ import pytest
 from django.db import OperationalError
 
 from concurrency import map_each
-from tests.concurrency.db.conftest import query, statistics, until
+from tests.concurrency.db.conftest import query, statistics
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("mariadb")
 

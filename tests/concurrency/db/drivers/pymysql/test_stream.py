@@ -9,8 +9,9 @@ import pytest
 from django.db import connection, transaction
 
 from concurrency.db.drivers.pymysql.stream import Stream
-from tests.concurrency.db.conftest import give_back, query, statistics, until
+from tests.concurrency.db.conftest import give_back, query, statistics
 from tests.concurrency.db.drivers.pymysql.session import BIG, stream
+from tests.helpers import until
 
 pytestmark = pytest.mark.targets("mariadb")
 
