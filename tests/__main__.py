@@ -22,9 +22,6 @@ from tests.progress import Bar
 
 PYTEST = [sys.executable, "-m", "coverage", "run", "-m", "pytest"]
 
-# Each has a part of the machine only, so each test may take longer than when it is alone.
-LIMIT = ["--timeout", "60"]
-
 #: How many processes, where ``TEST_PROCESSES`` does not say.
 PROCESSES = 3
 
@@ -72,7 +69,7 @@ def _again(failed: list[str]) -> int:
     """
     sys.stdout.write("once more, alone:\n" + "".join(f"  {name}\n" for name in failed))
     sys.stdout.flush()
-    code = subprocess.call([*PYTEST, *LIMIT, *failed])
+    code = subprocess.call([*PYTEST, *failed])
     if code == 0:
         sys.stdout.write(f"{len(failed)} tests failed beside others and passed alone: see above\n")
     return code
@@ -81,7 +78,7 @@ def _again(failed: list[str]) -> int:
 def _start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
         return subprocess.Popen(
-            [*PYTEST, *LIMIT],
+            PYTEST,
             env={**os.environ, CLAIMS: str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=output,

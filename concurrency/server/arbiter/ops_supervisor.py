@@ -31,7 +31,8 @@ __all__ = ["Keeper"]
 INHERITED = "CONCURRENCY_OPS_DESCRIPTOR"
 
 # The ops process of an arbiter that was killed needs a moment to end.
-_BIND_TRIES, _BIND_PAUSE = 20, 0.1  # times, seconds
+# gunicorn tries as long for its own port.
+_BIND_TRIES, _BIND_PAUSE = 50, 0.1  # times, seconds
 _LEAST_LIFE = 1.0  # seconds; one that dies sooner is not started again at once
 _AGAIN = 1.0  # seconds until the next attempt to start one, where that fails
 

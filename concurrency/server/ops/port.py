@@ -30,7 +30,8 @@ _CONNECTIONS = 32  # at the same time
 _MOST_BUSY = 256  # threads, with those whose connection was cut while they made a page
 _HEAD_LIMIT = 2.0  # seconds from the connection to the end of the request's head
 _LIMIT = 10.0  # seconds from the connection to the end of the response
-_LAST_ANSWERS = 1.0  # seconds for responses in progress when the server ends
+_LAST_ANSWERS = 5.0  # seconds for responses in progress when the server ends
+_LOOK = 0.1  # seconds between two looks at them
 
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(?::\d*)?")  # a Host header: name or address, port
 _TURNED_AWAY = (
@@ -143,10 +144,14 @@ class Server(ThreadingHTTPServer):
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Accept nobody any more, and let the responses in progress be sent."""
+        """Accept nobody any more, free the port, and send the responses in progress."""
         self.shutdown()
+        self.socket.close()
+        end = time.monotonic() + _LAST_ANSWERS
         with self._changed:
-            self._changed.wait_for(lambda: not self._connections, _LAST_ANSWERS)
+            while self._connections and time.monotonic() < end:
+                self._changed.wait(_LOOK)
+                self.service_actions()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what broke a response; a client that has left breaks none."""

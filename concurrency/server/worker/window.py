@@ -58,9 +58,12 @@ class Window:
             OSError: the folder is not there, or its path is too long for a socket.
         """
         listener = _socket(socket.AF_UNIX)
+        # Whoever finds it by its name can connect: a socket that does not listen yet refuses.
+        hidden = self._path.with_name(f".{self._path.name}")
         try:
-            listener.bind(str(self._path))
+            listener.bind(str(hidden))
             listener.listen()
+            hidden.rename(self._path)
         except BaseException:
             listener.close()
             raise

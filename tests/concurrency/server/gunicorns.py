@@ -80,6 +80,11 @@ def block(request, seconds):
     get_original("time", "sleep")(float(seconds))
     return HttpResponse("blocked")
 
+def stuck(request):
+    while not os.access("unblock", os.F_OK):
+        get_original("time", "sleep")(0.01)
+    return HttpResponse("blocked")
+
 def burn(request, seconds):
     end = time.thread_time() + float(seconds)
     while time.thread_time() < end:
@@ -198,6 +203,7 @@ urlpatterns = [
     path("", plain),
     path("sleep/<seconds>/", sleep),
     path("block/<seconds>/", block),
+    path("stuck/", stuck),
     path("burn/<seconds>/", burn),
     path("query/<seconds>/", query),
     path("work/<seconds>/", work),

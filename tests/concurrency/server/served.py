@@ -121,8 +121,9 @@ def sleep(request, seconds):
     gevent.sleep(float(seconds))
     return HttpResponse("slept")
 
-def block(request, seconds):
-    get_original("time", "sleep")(float(seconds))
+def stuck(request):
+    while not os.access("unblock", os.F_OK):
+        get_original("time", "sleep")(0.01)
     return HttpResponse("blocked")
 
 def sell(request):
@@ -173,7 +174,7 @@ urlpatterns = [
     path("", plain),
     path("number/<int:number>/", plain),
     path("sleep/<seconds>/", sleep),
-    path("block/<seconds>/", block),
+    path("stuck/", stuck),
     path("sell/", sell),
     path("fail/", fail),
     path("keep/<int:size>/", keep),

@@ -27,7 +27,7 @@ def served(tmp_path_factory):
     arguments = ("--workers", "2", "--log-probes", "--ops-hosts", "metrics.shop.example")
     with Served(tmp_path_factory.mktemp("served"), *arguments) as server:
         server.is_ready()
-        until(lambda: server.metric("concurrency_workers") == 2, "two workers")
+        have_loaded(server, 2)
         yield server
 
 
@@ -38,6 +38,16 @@ def start(tmp_path):
         yield lambda *arguments, **variables: stack.enter_context(
             Served(tmp_path, *arguments, **variables)
         )
+
+
+def have_loaded(server: Served, count: int) -> None:
+    """Wait until so many workers have loaded the application; forked they are before."""
+
+    def turning() -> bool:
+        numbers = server.probe("/ready")[1]["numbers"]["workers"]
+        return numbers == {"wanted": count, "turning": count}
+
+    until(turning, f"{count} workers turn")
 
 
 def alive(pid: int) -> bool:
@@ -135,10 +145,13 @@ def test_it_answers_while_every_worker_is_blocked(served):
         while len(clients) < 2:  # one of each worker
             clients.update(threads.map(connect, range(8)))
         for client in clients.values():
-            client.request("GET", "/block/2/")
+            client.request("GET", "/stuck/")
+        stack.callback((served.folder / "unblock").unlink)
+        stack.callback((served.folder / "unblock").touch)
         until(lambda: served.status("/ready") == 503, "not ready")
-        assert served.probe("/ready")[1]["failed"] == ["workers"]
+        until(lambda: served.probe("/ready")[1]["failed"] == ["workers"], "because of them")
         assert served.status("/alive") == 200
+        (served.folder / "unblock").touch()
         assert {client.getresponse().status for client in clients.values()} == {200}
     until(lambda: served.status("/ready") == 200, "ready again")
 
@@ -254,6 +267,7 @@ def test_a_killed_ops_process_is_replaced(served):
     os.kill(before, signal.SIGKILL)
     with socket.create_connection(("127.0.0.1", served.ops_port), timeout=30):
         pass
+    until(lambda: not alive(before), "it has ended")
     until(lambda: served.status("/ready") == 200, "another answers")
     assert served.ops_process() != before
     assert served.metric("concurrency_workers") == 2, "it knows what the first one knew"
@@ -261,16 +275,16 @@ def test_a_killed_ops_process_is_replaced(served):
 
 def test_a_replaced_worker_counts_on(served):
     """No counter falls when a worker is killed, and another takes its place."""
-    served.get("/number/1/")
     name = 'concurrency_requests_total{method="GET",route="/number/<int:number>/",status="200"}'
-    until(lambda: served.metric(name) >= 1, "it is counted")
-    before, pid = served.metric(name), int(served.get("/")[1])
+    before = served.metric(name) + 1
+    served.get("/number/1/")
+    until(lambda: served.metric(name) == before, "it is counted")
+    pid = int(served.get("/")[1])
     files = {path.name for path in served.folder.glob("concurrency-*/*/metrics/histogram_*")}
     os.kill(pid, signal.SIGKILL)
     label = f'concurrency_worker_memory_bytes{{pid="{pid}"}}'
     until(lambda: not served.metric(label), "it is gone")
-    until(lambda: served.metric("concurrency_workers") == 2, "another is there")
-    served.is_ready()
+    have_loaded(served, 2)
     assert served.metric(name) == before
     served.get("/number/2/")
     until(lambda: served.metric(name) == before + 1, "it goes on")

@@ -40,7 +40,7 @@ def run(folder, *arguments, cwd=None) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=10,
+        timeout=60,
     )
 
 
@@ -53,10 +53,10 @@ def shown(server, folder, *arguments) -> str:
 
 def test_greenlets_are_shown_with_request_parent_wait_and_statement(start, tmp_path):
     """Also those of one worker whose hub is blocked, which tells who blocks it."""
-    server = start(worker=STOCK, DJANGO_SETTINGS_MODULE="")
+    server = start("--timeout", "300", worker=STOCK, DJANGO_SETTINGS_MODULE="")
     asking, gathering, blocking = (server.connect() for _ in range(3))
-    asking.send("/query/20/", "X-Request-ID: asks")
-    gathering.send("/gather/20/", "X-Request-ID: gathers")
+    asking.send("/query/120/", "X-Request-ID: asks")
+    gathering.send("/gather/120/", "X-Request-ID: gathers")
     service = dict(folder.running())[server.process.pid]
 
     def runs() -> bool:
@@ -67,14 +67,14 @@ def test_greenlets_are_shown_with_request_parent_wait_and_statement(start, tmp_p
         )
 
     until(runs, "the statement runs")
-    blocking.send("/block/4/", "X-Request-ID: blocks")
-    server.wait_for("hub is blocked")
+    blocking.send("/stuck/", "X-Request-ID: blocks")
+    server.wait_for("the hub is blocked")
     text = shown(server, tmp_path)
-    assert re.search(r"\d s  .*GET /query/20/ id asks .*SELECT pg_sleep", text)
-    assert re.search(r"GET /gather/20/ id gathers .* 2 children", text)
-    assert len(re.findall(r"GET /gather/20/ id gathers .*Greenlet-\d+ .*sleep", text)) == 2
-    assert re.search(r"GET /block/4/ id blocks .*runs, urls_of_test.py:\d+ in block", text)
-    assert re.search(r"urls_of_test.py:\d+ in block, `.*`: the hub is blocked", server.text())
+    assert re.search(r"\d s  .*GET /query/120/ id asks .*SELECT pg_sleep", text)
+    assert re.search(r"GET /gather/120/ id gathers .* 2 children", text)
+    assert len(re.findall(r"GET /gather/120/ id gathers .*Greenlet-\d+ .*sleep", text)) == 2
+    assert re.search(r"GET /stuck/ id blocks .*runs, urls_of_test.py:\d+ in stuck", text)
+    assert re.search(r"urls_of_test.py:\d+ in stuck, `.*`: the hub is blocked", server.text())
     (title,) = [line for line in text.splitlines() if "worker" in line]
     pattern = rf"{re.escape(str(tmp_path))} at 127.0.0.1:\d+, worker \d+: (\d+) greenlets"
     few, hidden = re.match(rf"{pattern}, and (\d+) of libraries \(--all shows", title).groups()

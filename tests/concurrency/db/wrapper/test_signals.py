@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -13,6 +14,7 @@ from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import get_hub
 
 from concurrency import gather
+from concurrency.errors import PoolTimeout
 from tests.concurrency.db.conftest import query, statistics
 from tests.helpers import until
 
@@ -49,6 +51,17 @@ def in_transaction():
     with transaction.atomic():
         query()
         return query("SELECT 7")
+
+
+def is_connected():
+    """Return whether a query of another greenlet has left an idle connection."""
+
+    def ask():
+        with contextlib.suppress(PoolTimeout):
+            return query()
+        return None
+
+    return gevent.spawn(ask).get() is not None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +101,7 @@ def test_a_handler_waits_for_a_connection(pool, target, handled):
 def test_a_handler_waits_no_longer_than_others(pool, target, handled):
     """An exhausted pool ends its wait, too."""
     pool(max_size=1, timeout=0.2)
-    gevent.spawn(query).get()
+    until(is_connected, "an idle connection, so that nobody has to open one in time")
     end = gevent.event.Event()
     holder = gevent.spawn(lambda: (query(), connection.connection, end.wait()))
     until(lambda: statistics().in_use == 1)
