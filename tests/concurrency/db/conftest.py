@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from asgiref.local import Local
 from django.db import connection, connections
@@ -14,6 +16,7 @@ from django.db import connection, connections
 from concurrency.db import pool_statistics
 from concurrency.db.pool import registry
 from concurrency.db.pool.statistics import PoolStatistics
+from concurrency.errors import PoolTimeout
 from concurrency.testing.proxy import TCPProxy
 from tests.concurrency.db.targets import MariaDBTarget, Observer, PostgreSQL, SQLite, Target
 from tests.helpers import until
@@ -35,6 +38,17 @@ def give_back() -> None:
     """Return this greenlet's connection, and wait until the pool could lend it again."""
     connection.close()
     until(lambda: statistics().in_use + statistics().discarding == 0, "given back")
+
+
+def warm(connections: int = 1) -> None:
+    """Have a new pool open its first connections, which may take longer than its timeout.
+
+    Args:
+        connections: how many it opens with the first use, ``min_size``.
+    """
+    with suppress(PoolTimeout):
+        gevent.spawn(query).get()
+    until(lambda: statistics().idle >= connections, "opened")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

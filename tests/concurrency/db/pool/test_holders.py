@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 
 import gevent
@@ -12,7 +11,7 @@ from gevent.event import Event
 
 from concurrency.context import activity
 from concurrency.errors import PoolTimeout
-from tests.concurrency.db.conftest import query, statistics
+from tests.concurrency.db.conftest import query, statistics, warm
 from tests.helpers import until
 
 
@@ -23,10 +22,7 @@ def held(pool):
     def start():
         pool(max_size=1, timeout=0.02)
         begun, end = Event(), Event()
-        while not connection.connection:  # which may take longer than the timeout
-            with contextlib.suppress(PoolTimeout):
-                query()
-        connection.close()
+        warm()
 
         def hold():
             activity.set("GET /report/")

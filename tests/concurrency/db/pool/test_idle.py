@@ -16,7 +16,7 @@ from concurrency import gather
 from concurrency.db import keep_lease
 from concurrency.db.pool import reaper, registry
 from concurrency.errors import PoolTimeout
-from tests.concurrency.db.conftest import query, statistics
+from tests.concurrency.db.conftest import query, statistics, warm
 from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb", "sqlite")
@@ -135,11 +135,8 @@ BOUND = {
 @pytest.mark.parametrize("work", BOUND)
 def test_what_depends_on_the_connection_keeps_it(pool, target, impatient, work):
     """And whoever waits is told who has it, and why it was not taken back."""
-    pool(max_size=1)
-    query()
-    connection.close()
     pool(max_size=1, timeout=0.3)
-    gevent.spawn(query).get()
+    warm()
 
     def live():
         held.append(work())
@@ -163,7 +160,7 @@ def test_what_depends_on_the_connection_keeps_it(pool, target, impatient, work):
 def test_the_holder_is_named_with_what_keeps_it(pool, target, impatient):
     """By its task, where that was spawned, and why it is not taken back."""
     pool(max_size=1, timeout=0.4)
-    gevent.spawn(query).get()
+    warm()
     with idle_after(lambda: (query(), connection.connection)), pytest.raises(PoolTimeout) as error:
         gather(query)
     (holder,) = error.value.holders

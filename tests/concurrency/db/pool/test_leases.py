@@ -15,7 +15,7 @@ from gevent.event import Event
 
 from concurrency import TaskGroup, map_each, offload, spawn
 from concurrency.db.pool import registry
-from tests.concurrency.db.conftest import query, statistics
+from tests.concurrency.db.conftest import query, statistics, warm
 from tests.helpers import until
 
 pytestmark = pytest.mark.targets("postgresql", "mariadb")
@@ -234,6 +234,7 @@ def test_the_reaper_watches_what_was_opened_for_somebody_who_is_gone(pool):
 def test_a_waiter_finds_dead_owners_at_once(pool):
     """Nobody waits a second for a connection that nobody holds."""
     pool(max_size=1, timeout=0.5)
+    warm()
     by_spawn_raw(returns)
     assert query() == 1
 

@@ -22,7 +22,7 @@ from concurrency.db.pool import registry
 from concurrency.db.pool.connection import PooledConnection
 from concurrency.errors import DeadlineExceeded, PoolTimeout
 from concurrency.tasks.names import name_of
-from tests.concurrency.db.conftest import query, statistics
+from tests.concurrency.db.conftest import query, statistics, warm
 from tests.concurrency.db.targets import Target
 from tests.helpers import until
 
@@ -84,7 +84,8 @@ def test_a_newcomer_does_not_overtake(holder):
 
 def test_a_wait_ends_with_an_error_that_says_everything(pool):
     """PoolTimeout names the pool, its numbers and the holders; it is an OperationalError."""
-    pool(max_size=2, timeout=0.3)
+    pool(max_size=2, min_size=2, timeout=0.3)
+    warm(2)
     go_on = Event()
     holders = [hold(go_on), hold(go_on)]
     with pytest.raises(OperationalError) as caught:
@@ -170,8 +171,8 @@ def test_an_error_of_connecting_reaches_the_caller(pool):
 
 def test_a_terminated_session_is_noticed_before_it_is_lent(pool, target, observer):
     """After a restart of the server no query fails on an old connection."""
-    map_each(lambda _: query(target.sleep(0.01)), range(4), limit=4)
-    assert statistics().idle == 4
+    pool(max_size=4, min_size=4)
+    warm(4)
     observer.terminate()
     until(lambda: observer.sessions() == 0)
     assert query() == 1
