@@ -11,7 +11,7 @@ from gevent.event import Event
 
 from concurrency import TaskGroup, deadline, gather, joinall, offload, remaining, spawn
 from concurrency.errors import ConcurrencyError, DeadlineExceeded
-from tests.helpers.waiting import until
+from tests.helpers import until
 
 
 def wait_for_ever() -> None:

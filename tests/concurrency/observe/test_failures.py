@@ -14,6 +14,7 @@ import pytest
 from gevent import spawn_raw
 
 from concurrency import TaskGroup, gather, joinall, spawn
+from tests.helpers import until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,7 +36,8 @@ def records(caplog) -> list[logging.LogRecord]:
 def test_an_error_that_nobody_waits_for_is_logged_with_where_it_was_spawned(caplog, capfd, start):
     """Once, with its own traceback, and gevent prints nothing beside it."""
     start(fail)
-    gevent.sleep(0.01)
+    until(lambda: records(caplog), "it is logged")
+    gevent.idle()
     (record,) = records(caplog)
     text = record.getMessage()
     assert "LookupError: nobody knows. It was spawned at:" in text
@@ -53,7 +55,8 @@ def test_an_exit_in_a_greenlet_that_nobody_waits_for_is_logged(caplog, capfd, st
         raise raised
 
     start(leave, ())
-    gevent.sleep(0.01)
+    until(lambda: records(caplog), "it is logged")
+    gevent.idle()
     (record,) = records(caplog)
     assert f"failed: {type(raised).__name__}" in record.getMessage()
     assert capfd.readouterr().err.count("Traceback") == 0
@@ -62,7 +65,7 @@ def test_an_exit_in_a_greenlet_that_nobody_waits_for_is_logged(caplog, capfd, st
 def test_an_exit_in_a_callback_of_the_hub_is_logged(caplog):
     """Outside of the hub, as a handler may wait."""
     gevent.get_hub().loop.run_callback(sys.exit, 3)
-    gevent.sleep(0.01)
+    until(lambda: records(caplog), "it is logged")
     assert "failed: SystemExit: 3" in records(caplog)[0].getMessage()
 
 
@@ -71,7 +74,7 @@ def test_an_exit_is_raised_where_somebody_waits(caplog, wait):
     """`joinall`, `gather` and `TaskGroup` pass it on, and nothing else happens."""
     with pytest.raises(SystemExit):
         wait(partial(sys.exit, 3))
-    gevent.sleep(0.01)
+    gevent.idle()
     assert records(caplog) == []
 
 
@@ -114,7 +117,7 @@ def test_an_exit_of_a_signal_handler_ends_the_process(handler, number, ended):
 def test_the_end_of_a_killed_greenlet_is_no_error(caplog, capfd):
     """`GreenletExit` is how greenlets end when they are told to."""
     spawn(gevent.sleep, 10).kill()
-    gevent.sleep(0.01)
+    gevent.idle()
     assert records(caplog) == []
     assert capfd.readouterr().err == ""
 

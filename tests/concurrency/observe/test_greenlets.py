@@ -15,7 +15,7 @@ from concurrency.db import pool_statistics
 from concurrency.observe import requests
 from concurrency.observe.greenlets import look, request_of_running
 from tests.concurrency.asking import ask
-from tests.helpers.waiting import until
+from tests.helpers import until
 
 this_thread = get_original("_thread", "get_ident")
 

@@ -14,7 +14,7 @@ from gevent.monkey import get_original
 from concurrency import gather
 from concurrency.observe.hub import Monitor
 from tests.concurrency.asking import ask
-from tests.servers import until
+from tests.helpers import until
 
 pytestmark = pytest.mark.slow
 block = get_original("time", "sleep")

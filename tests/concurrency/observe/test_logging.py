@@ -13,6 +13,7 @@ import gevent
 import pytest
 
 from concurrency import TaskGroup, offload
+from tests.helpers import until
 
 RECORDS = 13 * 20
 
@@ -73,9 +74,7 @@ def test_queues_get_every_record(logger: logging.Logger, make: type[queue.Queue]
     listener = logging.handlers.QueueListener(records, Keeps())
     listener.start()
     log_from_everywhere(logger)
-    with gevent.Timeout(15):
-        while len(got) < RECORDS:
-            gevent.sleep(0.01)
+    until(lambda: len(got) == RECORDS, "all have come")
     listener.stop()
 
 
@@ -89,7 +88,7 @@ def test_syslog_over_tcp_gets_every_record(logger: logging.Logger):
             with connection:
                 while data := connection.recv(4096):
                     received.extend(data)
-                    gevent.sleep(0.0005)
+                    gevent.idle()
 
         reader = gevent.spawn(serve)
         handler = logging.handlers.SysLogHandler(server.getsockname(), socktype=socket.SOCK_STREAM)

@@ -9,6 +9,7 @@ from gevent import monkey
 from concurrency import map_each, offload
 from concurrency.conf import conf
 from concurrency.tasks import offload_statistics
+from tests.helpers import until
 
 native_ident = monkey.get_original("threading", "get_ident")
 native_lock = monkey.get_original("_thread", "allocate_lock")
@@ -35,8 +36,7 @@ def gate():
     yield made
     if made.lock.locked():
         made.open()
-    while offload_statistics().running:
-        gevent.sleep(0.001)
+    until(lambda: not offload_statistics().running, "no call runs")
 
 
 def test_it_runs_in_another_thread_and_returns_the_result():
@@ -76,14 +76,12 @@ def test_errors_come_back_as_themselves(capfd):
 def test_a_cancelled_caller_stops_waiting_and_the_thread_goes_on(gate):
     """Statistics show the call that nobody waits for."""
     greenlet = gevent.spawn(offload, gate.wait)
-    while not offload_statistics().running:
-        gevent.sleep(0.001)
+    until(lambda: offload_statistics().running == 1, "the call runs")
     greenlet.kill()
     statistics = offload_statistics()
     assert (statistics.running, statistics.abandoned) == (1, 1)
     gate.open()
-    while offload_statistics().running:
-        gevent.sleep(0.001)
+    until(lambda: not offload_statistics().running, "no call runs")
     assert offload_statistics().abandoned == 0
 
 
@@ -95,26 +93,20 @@ def test_an_error_that_nobody_waits_for_is_logged(gate, caplog):
         raise LookupError("nobody hears")
 
     greenlet = gevent.spawn(offload, fail)
-    while not offload_statistics().running:
-        gevent.sleep(0.001)
+    until(lambda: offload_statistics().running == 1, "the call runs")
     greenlet.kill()
     gate.open()
-    while offload_statistics().running:
-        gevent.sleep(0.001)
-    with gevent.Timeout(5):
-        while "nobody hears" not in caplog.text:
-            gevent.sleep(0.001)
+    until(lambda: not offload_statistics().running, "no call runs")
+    until(lambda: "nobody hears" in caplog.text, "it is logged")
 
 
 def test_calls_beyond_the_threads_wait_and_a_cancelled_one_never_runs(gate):
     """A call whose caller has gone before a thread was free is dropped."""
     ran = []
     busy = [gevent.spawn(offload, gate.wait) for _ in range(conf.OFFLOAD_THREADS)]
-    while offload_statistics().running < conf.OFFLOAD_THREADS:
-        gevent.sleep(0.001)
+    until(lambda: offload_statistics().running == conf.OFFLOAD_THREADS, "all threads are busy")
     late = gevent.spawn(offload, ran.append, True)
-    gevent.sleep(0.01)
-    assert offload_statistics().waiting == 1
+    until(lambda: offload_statistics().waiting == 1, "one more waits")
     late.kill()
     assert offload_statistics().waiting == 0
     gate.open()

@@ -6,6 +6,7 @@ import gevent
 import greenlet
 import pytest
 from django.db import connection
+from gevent.event import Event
 
 from concurrency import deadline
 from concurrency.testing import assert_nothing_left, kill_at_every_switch
@@ -131,15 +132,17 @@ class TestNothingLeft:
 
         def hold():
             query()
-            gevent.sleep(30)
+            holds.set()
+            Event().wait()
 
+        holds = Event()
         with (
             pytest.raises(AssertionError, match=r"leases left behind.*'default'"),
             assert_nothing_left(patience=0.02),
         ):
             query()
             left = gevent.spawn(hold)
-            gevent.sleep(0.1)
+            holds.wait()
         assert connection.connection is None
         left.kill()
 

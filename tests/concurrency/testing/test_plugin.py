@@ -142,10 +142,10 @@ def test_turns():
     def write(number):
         with transaction.atomic():
             make(number)
-            gevent.sleep(0.001)
+            gevent.idle()
             with transaction.atomic():
                 make(number + 10)
-                gevent.sleep(0.001)
+                gevent.idle()
             if number % 2:
                 raise ValueError
     map_each(write, range(4), limit=None, return_exceptions=True)

@@ -152,10 +152,10 @@ class TestTransactions(Shared):
             with transaction.atomic():
                 insert(number)
                 order.append(number)
-                gevent.sleep(0.001)
+                gevent.idle()
                 with transaction.atomic():
                     insert(number + 100)
-                    gevent.sleep(0.001)
+                    gevent.idle()
                 order.append(number)
                 if number % 2:
                     raise ValueError(number)
@@ -173,7 +173,7 @@ class TestTransactions(Shared):
             with transaction.atomic():
                 insert(3)
                 inside.set()
-                gevent.sleep(0.01)
+                gevent.idle()
                 seen.append("left")
                 raise ValueError
 
