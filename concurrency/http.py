@@ -20,6 +20,7 @@ from urllib3.exceptions import EmptyPoolError
 from urllib3.util import Retry, Timeout
 
 from concurrency import hooks
+from concurrency.compat.urllib3 import has_tunnel
 from concurrency.deadlines import remaining
 
 __all__ = ["TIMEOUT_HEADER", "Session"]
@@ -35,7 +36,7 @@ _AFTER_DEADLINE = 0.1
 _REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _PASSING_ERRORS = frozenset({502, 503, 504})
 
-_NativeLocal: Any = get_original("_thread", "_local")
+_NativeLocal: Any = get_original("threading", "local")
 
 
 class Session(requests.Session):
@@ -207,7 +208,7 @@ def _is_repeatable(connection: Any, method: str, body: Any) -> bool:
     """Return whether a request may be sent again, and can be, on the same connection."""
     # A file or a generator has been read; a tunnel is made where connections are taken.
     can_be = body is None or isinstance(body, bytes | str)
-    return can_be and method in _REPEATABLE_METHODS and connection._tunnel_host is None
+    return can_be and method in _REPEATABLE_METHODS and not has_tunnel(connection)
 
 
 def _update(request: dict[str, Any]) -> None:

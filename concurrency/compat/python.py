@@ -9,6 +9,7 @@ import gc
 import importlib._bootstrap
 import threading
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from concurrency.compat.names import Names
@@ -24,8 +25,10 @@ __all__ = [
     "is_taken_by_caller",
     "locks_of_modules",
     "log_handlers",
+    "open_files",
     "pass_on_locks",
     "renew_after_fork",
+    "set_open_files",
     "target_of",
 ]
 
@@ -41,6 +44,7 @@ NAMES = Names(
     "threading:_PyRLock()._owner",
     "threading:_PyRLock()._at_fork_reinit",
     "threading:_SHUTTING_DOWN",
+    "socket:socket()._io_refs",
     "threading:_active_limbo_lock",
     "threading:_allocate_lock",
 )
@@ -124,6 +128,15 @@ def is_of_executor(thread: threading.Thread) -> bool:
     from concurrent.futures import thread as threads
 
     return target_of(thread) is threads._worker
+
+
+#: How many files are open on a socket, which is closed with the last one.
+open_files: Callable[[Any], int] = attrgetter("_io_refs")
+
+
+def set_open_files(sock: Any, count: int) -> None:
+    """Say how many files are open on a socket."""
+    sock._io_refs = count
 
 
 def has_threads(executor: Any) -> bool:

@@ -16,8 +16,14 @@ DEPENDENCIES = {
     "django": "django",
     "django_postgresql": "psycopg",
     "gevent": "gevent",
+    "gunicorn": "gunicorn.http.message",
     "multiprocessing": "multiprocessing.connection",
+    "prometheus_client": "prometheus_client",
+    "psycopg": "psycopg",
+    "psycopg2": "psycopg2",
+    "pymysql": "pymysql.connections",
     "python": "sys",
+    "urllib3": "urllib3.connectionpool",
 }
 
 

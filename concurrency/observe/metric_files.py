@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from weakref import WeakSet
 
-from prometheus_client import mmap_dict, values
+from prometheus_client import mmap_dict
 
+from concurrency.compat.prometheus_client import count_in
 from concurrency.patching import files
 
 __all__ = ["install", "restore"]
@@ -138,7 +139,7 @@ def _make(path: Path) -> None:
 def install() -> None:
     """Have prometheus-client use such files from now on, which are this process's own."""
     _all.clear()
-    values.MmapedDict = CountingFile  # type: ignore[attr-defined]
+    count_in(CountingFile)
 
 
 def restore() -> None:

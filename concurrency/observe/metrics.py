@@ -46,15 +46,12 @@ def name_files(name: str) -> None:
     Called again after a fork, the metrics that were made before go on in the new files.
     """
     global _file
-    from prometheus_client import values
-
+    from concurrency.compat import prometheus_client
     from concurrency.observe import metric_files
 
     metric_files.install()
-    if _file == "arbiter" and values.ValueClass.__name__ != "_Named":
-        make: Any = values.MultiProcessValue
-        values.ValueClass = make(lambda: _file)
-        values.ValueClass.__name__ = "_Named"
+    if _file == "arbiter":
+        prometheus_client.name_files(lambda: _file)
     _file = name
 
 

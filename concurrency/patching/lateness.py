@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from gevent import monkey
 
-from concurrency.compat import python
+from concurrency.compat import python, urllib3
 from concurrency.compat.django import values_in_storage
 
 # Test runners, tracers and debuggers keep native threads and clocks on purpose.
@@ -224,13 +224,7 @@ def repair(native: Native) -> None:
 
 
 def _repair_urllib3() -> None:
-    import queue
-    import threading
-
-    if (pool := sys.modules.get("urllib3.connectionpool")) is not None:
-        pool.ConnectionPool.QueueCls = queue.LifoQueue
-    if (collections := sys.modules.get("urllib3._collections")) is not None:
-        vars(collections)["RLock"] = threading.RLock
+    urllib3.use_patched()
     # PySocks derives its socket class from what it finds; urllib3 looks it up at each use.
     if (socks := sys.modules.get("socks")) is not None:
         importlib.reload(socks)

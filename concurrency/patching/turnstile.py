@@ -18,11 +18,10 @@ from gevent.exceptions import BlockingSwitchOutError, LoopExit
 from gevent.hub import Waiter, getcurrent
 from gevent.monkey import get_original
 
-from concurrency.compat.gevent import get_hub_if_exists
+from concurrency.compat.gevent import count_threads, get_hub_if_exists
 from concurrency.compat.python import is_shutting_down, renew_after_fork
 
 allocate = get_original("_thread", "allocate_lock")
-_count_threads = get_original("_thread", "_count")
 
 # Guards all queues, for microseconds. Reentrant, because the garbage collector may run a
 # finaliser that takes a lock in the middle of this.
@@ -139,7 +138,7 @@ class Turnstile:
         try:
             return self._queue_up(_OnHub(hub), end)
         except LoopExit:
-            if not _count_threads() or is_shutting_down():
+            if not count_threads() or is_shutting_down():
                 raise
         # No greenlet of this thread can do anything before another thread does, which may
         # wake any of them: the loop has to go on although it has nothing to wait for.
@@ -152,7 +151,7 @@ class Turnstile:
 
     def _wait_in_hub(self, end: float | None) -> bool:
         """Wait for a native thread, which gives it back soon; a greenlet could not meanwhile."""
-        patience = monotonic() + (_PATIENCE_IN_HUB if _count_threads() else 0)
+        patience = monotonic() + (_PATIENCE_IN_HUB if count_threads() else 0)
         if self._queue_up(_InThread(), patience if end is None else min(end, patience)):
             return True
         if end is not None and monotonic() >= end:

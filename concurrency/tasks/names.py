@@ -10,6 +10,7 @@ import gevent
 from gevent.hub import Hub
 
 from concurrency import places
+from concurrency.compat.gevent import run_of
 from concurrency.context import inherited_by
 from concurrency.tasks.child import Child
 from concurrency.tasks.loose import Loose
@@ -48,8 +49,8 @@ def thread_of(greenlet: Any) -> threading.Thread | None:
 def _call_of(greenlet: Any) -> Any:
     if isinstance(greenlet, Loose):
         return greenlet.call
-    known = vars(greenlet) if isinstance(greenlet, gevent.Greenlet) else {}
-    return known.get("_run") or type(greenlet)
+    found = run_of(greenlet) if isinstance(greenlet, gevent.Greenlet) else None
+    return found or type(greenlet)
 
 
 def _work_of(greenlet: Any) -> str:

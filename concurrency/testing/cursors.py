@@ -48,7 +48,7 @@ class _InTurns(CursorWrapper):  # type: ignore[misc]
 
 @cache
 def _mixed(mixin: Any, kind: Any) -> type:
-    return type(kind.__name__, (mixin, kind), {"_plain": kind})
+    return type(kind.__name__, (mixin, kind), {"plain": kind})
 
 
 def change_class(thing: Any, mixin: type) -> None:
@@ -59,7 +59,7 @@ def change_class(thing: Any, mixin: type) -> None:
 
 def restore_class(thing: Any) -> None:
     """Take the mixin away again."""
-    thing.__class__ = type(thing)._plain
+    thing.__class__ = type(thing).plain
 
 
 def in_turns(cursor: Any) -> Any:

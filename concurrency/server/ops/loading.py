@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures.thread import _worker
 from contextlib import contextmanager
 from typing import Any
+
+from concurrency.compat.python import is_of_executor
 
 __all__ = ["without_threads"]
 
@@ -74,12 +75,8 @@ def _start_if_waited_for(
             waits_since = time.monotonic()
         elif time.monotonic() - waits_since > _PATIENCE:
             # Somebody usually waits for the results of an executor.
-            wanted = [thread for thread in held if _is_of_executor(thread)] or list(held)
+            wanted = [thread for thread in held if is_of_executor(thread)] or list(held)
             for thread in wanted:
                 held.remove(thread)
                 _start(thread)
             waits_since = None
-
-
-def _is_of_executor(thread: threading.Thread) -> bool:
-    return getattr(thread, "_target", None) is _worker

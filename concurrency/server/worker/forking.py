@@ -20,12 +20,12 @@ from typing import Any
 from weakref import WeakSet
 
 import gevent
-from gevent._abstract_linkable import AbstractLinkable
 from gevent.hub import Hub, Waiter, get_hub
 from gevent.queue import SimpleQueue
 from greenlet import getcurrent, greenlet
 
 from concurrency import kinship
+from concurrency.compat.gevent import AbstractLinkable, cancel_before_start
 from concurrency.observe.greenlets import describe
 from concurrency.patching.turnstile import Turnstile
 from concurrency.tasks.loose import forget_all
@@ -101,9 +101,7 @@ def _park(others: list[Any]) -> None:
     for one in others:
         # One that has not begun can simply be cancelled: nothing of it has run.
         if isinstance(one, gevent.Greenlet) and one.gr_frame is None:
-            one._maybe_kill_before_start(  # type: ignore[attr-defined]
-                gevent.GreenletExit
-            )
+            cancel_before_start(one)
     _stop_watchers(frozenset(map(id, others)))
     _forget_waits(others)
     forget_all()

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from concurrency.compat.python import open_files, set_open_files
+
 __all__ = ["Handle"]
 
 # What uses the connection; the rest only asks about it, as for the certificate of a client.
@@ -129,8 +131,8 @@ class Handle:
     @property
     def _io_refs(self) -> int:
         """Files that are open on the socket, which is closed with the last one."""
-        return self._sock._io_refs  # type: ignore[no-any-return]
+        return open_files(self._sock)
 
     @_io_refs.setter
     def _io_refs(self, count: int) -> None:
-        self._sock._io_refs = count
+        set_open_files(self._sock, count)

@@ -1,9 +1,15 @@
-"""Which private names the library's classes have in common with classes of dependencies."""
+"""Which private names the library's classes have in common with classes of dependencies.
+
+A program, because it imports everything: it prints a list of ``[class, name, who of ours]``.
+"""
 
 from __future__ import annotations
 
+import concurrency.patch  # isort: split
+
 import ast
 import inspect
+import json
 import pkgutil
 import re
 import textwrap
@@ -11,7 +17,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 
-import concurrency
+from concurrency.compat.__main__ import configure_django
 
 PRIVATE = re.compile(r"_[a-z]\w*")
 
@@ -78,7 +84,12 @@ def in_common() -> dict[tuple[str, str], set[str]]:
             if is_ours(foreign) or foreign.__module__ in {"builtins", "typing", "abc", "enum"}:
                 continue
             for one in ours:
-                for name in mentioned(one) & given(foreign):
+                for name in (mentioned(one) & given(foreign)) - {"_abc_impl"}:
                     key = f"{foreign.__module__}.{foreign.__qualname__}", name
                     found.setdefault(key, set()).add(f"{one.__module__}.{one.__qualname__}")
     return found
+
+
+if __name__ == "__main__":
+    configure_django()
+    print(json.dumps([[*key, sorted(users)] for key, users in in_common().items()]))  # noqa: T201

@@ -23,6 +23,12 @@ BROKEN = {
     "django_postgresql": ("django.db.backends.postgresql.base.DatabaseWrapper._configure_timezone"),
     "multiprocessing": "multiprocessing.synchronize.SemLock._make_methods",
     "python": "threading._SHUTTING_DOWN",
+    "gunicorn": "gunicorn.http.message.Request._handle_proxy_protocol",
+    "prometheus_client": "prometheus_client.values.MultiProcessValue",
+    "psycopg": "psycopg._preparing.PrepareManager.clear",
+    "psycopg2": "psycopg2._psycopg",
+    "pymysql": "pymysql.connections.Connection._execute_command",
+    "urllib3": "urllib3.connectionpool.HTTPConnectionPool._get_conn",
     "gevent": "gevent._hub_local.get_hub_if_exists",
 }
 
@@ -49,6 +55,7 @@ def test_a_name_that_has_gone_is_reported(module: str, monkeypatch: pytest.Monke
     assert f" has no {name}" in line
 
 
+@pytest.mark.slow
 def test_the_package_imports_nothing() -> None:
     """No dependency is imported before somebody asks for its module."""
     code = "import sys; import concurrency, concurrency.compat.survey; print(*sys.modules)"
@@ -57,6 +64,8 @@ def test_the_package_imports_nothing() -> None:
     assert not (shown - {"sys"}) & set(done.stdout.split())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 def test_the_command_looks_at_all_dependencies() -> None:
     """`python -m concurrency.compat` ends well where nothing is missing."""
     done = subprocess.run(
@@ -76,6 +85,8 @@ print(*survey.missing("asgiref"))
 """
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 def test_a_toolbar_without_a_name_is_reported() -> None:
     """django-debug-toolbar is looked at where it is in use."""
     done = subprocess.run(

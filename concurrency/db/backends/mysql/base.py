@@ -25,7 +25,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
 
     # Of a pool's template.
     _control: Control | None = None
-    _server_data: dict[str, Any] | None = None
+    server_data: dict[str, Any] | None = None
 
     def open_raw(self) -> Connection:
         """Open a connection for the pool; only called on a pool's template."""
@@ -58,9 +58,9 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         if not self.uses_pool:
             return super().mysql_server_data  # type: ignore[no-any-return]
         template: Any = self._pool().template
-        if template._server_data is None:
-            template._server_data = super().mysql_server_data
-        data: dict[str, Any] = template._server_data
+        if template.server_data is None:
+            template.server_data = super().mysql_server_data
+        data: dict[str, Any] = template.server_data
         return data
 
     def connections_allowed(self) -> int:

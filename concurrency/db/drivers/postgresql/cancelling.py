@@ -22,6 +22,7 @@ import gevent
 from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
+from concurrency.compat import psycopg2 as compat
 from concurrency.db.drivers.driver import KILL_BUDGET, PATIENCE
 from concurrency.db.drivers.waiter import READ, WRITE, SocketWaiter
 from concurrency.hub.per_hub import per_hub
@@ -113,7 +114,7 @@ def request_for(pgconn: int | None, server: Hashable) -> Callable[[], None]:
     Raises:
         AttributeError: this build of psycopg2 does not let libpq be reached.
     """
-    libpq = _libpq()
+    libpq = compat.libpq()
     if hasattr(libpq, "PQcancelCreate"):
         return _Request(libpq, pgconn)
     return functools.partial(in_thread, server, _BlockingRequest(libpq, pgconn))
@@ -187,30 +188,3 @@ def _error_of(call: Callable[[], object]) -> Exception | None:
 
 def _text(message: bytes) -> str:
     return message.decode(errors="replace").strip()
-
-
-@functools.cache
-def _libpq() -> ctypes.CDLL:
-    """Return the libpq that psycopg2 is linked to."""
-    from psycopg2 import _psycopg
-
-    libpq = ctypes.CDLL(_psycopg.__file__)
-    pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
-    functions: dict[str, tuple[Any, list[Any]]] = {
-        "PQgetCancel": (pointer, [pointer]),
-        "PQcancel": (number, [pointer, text, number]),
-        "PQfreeCancel": (None, [pointer]),
-    }
-    if hasattr(libpq, "PQcancelCreate"):
-        functions |= {
-            "PQcancelCreate": (pointer, [pointer]),
-            "PQcancelStart": (number, [pointer]),
-            "PQcancelPoll": (number, [pointer]),
-            "PQcancelSocket": (number, [pointer]),
-            "PQcancelErrorMessage": (text, [pointer]),
-            "PQcancelFinish": (None, [pointer]),
-        }
-    for name, (result, arguments) in functions.items():
-        function = getattr(libpq, name)
-        function.restype, function.argtypes = result, arguments
-    return libpq

@@ -7,6 +7,7 @@ from typing import Any
 
 from pymysql.err import Error
 
+from concurrency.compat.pymysql import TIMEOUTS
 from concurrency.db.drivers.pymysql.connection import Connection
 from concurrency.db.drivers.pymysql.control import Control
 
@@ -25,8 +26,7 @@ _ATTRIBUTES = attrgetter(
     "changes.count",
     "client_flag",
     "max_allowed_packet",
-    "_read_timeout",
-    "_write_timeout",
+    *TIMEOUTS,
     # What connecting again, or a reset, does;
     "host",
     "port",

@@ -83,6 +83,10 @@ class Result(_MySQLResult):  # type: ignore[misc]
         if self.unbuffered_active:
             self.connection.receive(super()._finish_unbuffered_query)
 
+    def finish(self) -> None:
+        """Read what is left of rows that are read one by one."""
+        self._finish_unbuffered_query()
+
 
 class Answers(_MySQLConnection):  # type: ignore[misc]
     """What a connection knows about the answer that the server owes it."""
@@ -186,7 +190,7 @@ class Answers(_MySQLConnection):  # type: ignore[misc]
         """Read what is left, and make sure that no KILL is left to hit the next statement."""
         with contextlib.suppress(Error):
             if self._result is not None and self._result.unbuffered_active:
-                self._result._finish_unbuffered_query()
+                self._result.finish()
             while self._result is not None and self._result.has_next:
                 self.next_result()
         if self._sock is not None:

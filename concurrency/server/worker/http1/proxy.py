@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gunicorn.http import errors
-from gunicorn.http.message import Request
 
+from concurrency.compat.gunicorn import check_proxy, read_proxy_protocol
 from concurrency.server.worker.http1.refusals import Refusal
 
 __all__ = ["read"]
@@ -40,21 +40,18 @@ def read(
     Raises:
         Refusal: it is malformed, or comes from somebody who must not send it.
     """
-    request = Request.__new__(Request)
-    request.cfg, request.peer_addr, request.proxy_protocol_info = cfg, peer, None
     unreader, data = _Unreader(receive), bytearray(first)
     try:
         if cfg.proxy_protocol != "v2" and _is_unknown(data, receive):
-            request.proxy_protocol_access_check()
+            check_proxy(cfg, peer)
             return {}, bytes(data.partition(b"\r\n")[2])
-        rest = request._handle_proxy_protocol(unreader, data, cfg.proxy_protocol)
+        info, rest = read_proxy_protocol(cfg, peer, unreader, data)
     except errors.ForbiddenProxyRequest:
         raise Refusal(403, "This peer must not send the PROXY protocol.") from None
     except (errors.ParseException, errors.NoMoreData):
         raise Refusal(400, "The header of the PROXY protocol is malformed.") from None
-    info = request.proxy_protocol_info
     if not info:
-        return {}, bytes(rest)
+        return {}, rest
     found = {"PROXY_PROTOCOL": info["proxy_protocol"]}
     if info["client_addr"] is not None:
         found |= {
@@ -63,7 +60,7 @@ def read(
             "PROXY_ADDR": info["proxy_addr"],
             "PROXY_PORT": str(info["proxy_port"]),
         }
-    return found, bytes(rest)
+    return found, rest
 
 
 def _is_unknown(data: bytearray, receive: Callable[[], bytes]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from concurrency.compat.psycopg import OF_PREPARING, OF_TRANSACTIONS, forget_prepared
 from concurrency.db.drivers.postgresql.psycopg3.connection import Connection
 from concurrency.db.drivers.postgresql.psycopg3.watching import watch_on_server, watched
 
@@ -16,15 +17,12 @@ __all__ = ["Connection", "Psycopg3", "watch_on_server", "watched"]
 # Asked for at the end of each lease, so without a step of Python.
 _ATTRIBUTES = attrgetter(
     # What becomes part of the next BEGIN,
-    "_isolation_level",
-    "_read_only",
-    "_deferrable",
+    *OF_TRANSACTIONS,
     # of what cursors do,
     "row_factory",
     "cursor_factory",
     "server_cursor_factory",
-    "_prepared.prepare_threshold",
-    "_prepared.prepared_max",
+    *OF_PREPARING,
     "pgconn.pipeline_status",
     # and who is told what.
     "changes.count",
@@ -73,7 +71,7 @@ class Psycopg3:
             raise psycopg.NotSupportedError("a parameter that was made stays until the end")
         raw.autocommit = True
         raw.execute("DISCARD ALL")
-        raw._prepared.clear()  # psycopg before 3.3.5 does not notice
+        forget_prepared(raw)
         if not raw.handlers:  # or they have got them
             for _ in raw.notifies(timeout=0):
                 pass  # of the last holder's LISTEN
