@@ -99,4 +99,6 @@ class Owner:
 
 def lease(holder: Owner, greenlet: Any = None) -> Lease:
     """Return a lease of a holder's, for the current greenlet unless another one is given."""
-    return Lease(weakref.ref(holder), weakref.ref(greenlet or gevent.getcurrent()))
+    return Lease(
+        weakref.ref(holder), weakref.ref(gevent.getcurrent() if greenlet is None else greenlet)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
@@ -48,3 +49,23 @@ def test_only_what_comes_from_the_server_is_a_reason_to_leave_it_alone():
     assert is_of_server(Driver, OSError())
     assert is_of_server(Driver, OperationalError())
     assert not is_of_server(Driver, ImproperlyConfigured())
+
+
+def test_a_pause_ends_with_the_clock():
+    """It never becomes negative."""
+    now = [7.0]
+    back_off = BackOff(clock=lambda: now[0])
+    assert back_off.left() == 0.0
+    back_off.failed(OSError("refused"))
+    before = back_off.left()
+    now[0] += before / 2
+    assert back_off.left() == pytest.approx(before / 2)
+    now[0] += 100.0
+    assert back_off.left() == 0.0
+
+
+def test_a_reason_is_one_line():
+    """Messages of PostgreSQL have several."""
+    back_off = BackOff()
+    back_off.failed(OSError("connection failed:\n\tis the server running?\n"))
+    assert back_off.reason == "connection failed: is the server running?"

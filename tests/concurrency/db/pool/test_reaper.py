@@ -8,12 +8,17 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.hub import get_hub
 
+from concurrency import offload
+from concurrency.db.drivers import home
+from concurrency.db.pool import reaper
 from concurrency.db.pool.lease import Lease
 from concurrency.db.pool.options import PoolOptions
-from concurrency.db.pool.reaper import IDLE, Reaper
+from concurrency.db.pool.reaper import IDLE, Reaper, Rounds
 from concurrency.db.pool.slots import Slots
 from tests.concurrency.db.pool.paper import Owner, connection, lease
+from tests.helpers import until
 
 
 class Given:
@@ -109,3 +114,84 @@ def test_one_who_waits_for_a_connection_waits_for_no_log_handler(given, settings
     finally:
         handler.release()
         log.removeHandler(handler)
+
+
+class Work:
+    """Counts its rounds, and wants as many as a test allows."""
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self.rounds = 0
+
+    def __call__(self) -> bool:
+        self.rounds += 1
+        return self.rounds < self.wanted
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds follow each other at once."""
+    monkeypatch.setattr(reaper, "INTERVAL", 0.001)
+
+
+def test_rounds_end_when_there_is_nothing_to_do(often):
+    """And begin again when they are started again."""
+    work = Work(3)
+    rounds = Rounds(work)
+    rounds.start()
+    until(lambda: work.rounds == 3, "three rounds")
+    assert rounds._timer is None
+    work.wanted = 5
+    rounds.start()
+    until(lambda: work.rounds == 5, "two more")
+
+
+def test_rounds_that_are_started_twice_are_one(often):
+    """The second start finds the timer of the first."""
+    rounds = Rounds(Work(1000))
+    rounds.start()
+    timer = rounds._timer
+    rounds.start()
+    assert rounds._timer is timer
+    rounds.stop()
+
+
+def test_rounds_that_are_stopped_do_not_go_on(often):
+    """Not even when the timer was due."""
+    work, other = Work(1000), Work(3)
+    stopped, later = Rounds(work), Rounds(other)
+    stopped.start()
+    stopped.stop()
+    later.start()
+    until(lambda: other.rounds == 3, "the other one goes on")
+    assert work.rounds == 0
+    stopped.stop()
+
+
+def test_a_native_thread_starts_rounds_in_the_hub_of_the_pools(often):
+    """Its own hub turns only while a call waits there."""
+    hubs: list[object] = []
+    rounds = Rounds(lambda: bool(hubs.append(get_hub())))
+    offload(rounds.start)
+    until(lambda: bool(hubs), "a round")
+    assert hubs == [home.hub]
+
+
+def test_as_many_idle_holders_give_way_as_others_wait():
+    """The one that holds its connection longest is the first."""
+    slots = Slots(PoolOptions(max_size=3))
+    looks = Reaper("default", slots)
+    holders = [Owner() for _ in range(3)]
+    leases = [lease(each) for each in holders]
+    for number, each in enumerate(leases):
+        slots.take(each)
+        slots.reserve()
+        slots.opened(connection())
+        each.since = float(number + 1)
+    looks.reclaim()
+    for each in leases:
+        each.idle_since -= IDLE
+    other = Owner()
+    slots.take(lease(other))
+    looks.reclaim()
+    assert [each.reclaimed for each in holders] == [1, 0, 0]

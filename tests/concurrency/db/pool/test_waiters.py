@@ -75,3 +75,32 @@ def test_a_waiter_that_is_served_before_it_waits_does_not_wait():
     one.lease.connection = connection()
     with gevent.Timeout(10):
         one.wait(60.0)
+
+
+def test_a_greenlet_that_waits_twice_waits_until_both_have_ended():
+    """A finaliser may wait in the middle of its greenlet's own wait."""
+    queue, (first, second) = Queue(), (waiter(), waiter())
+    queue.append(first)
+    queue.append(second)
+    assert queue.remove(first)
+    assert queue.has(gevent.getcurrent())
+    assert queue.remove(second)
+    assert not queue.has(gevent.getcurrent())
+
+
+def test_one_who_has_left_cannot_leave_again(three):
+    """The second removal changes nothing, and says so."""
+    queue, (first, second, third) = three
+    assert queue.remove(second)
+    assert not queue.remove(second)
+    assert list(queue) == [first, third]
+
+
+def test_the_last_waiter_that_leaves_wakes_nobody(three):
+    """There is nobody left to look after."""
+    queue, waiters = three
+    assert queue.is_lookout(waiters[0])
+    for each in reversed(waiters):
+        queue.end(each)
+    assert not queue
+    assert not any(each.event.is_set() for each in waiters)
