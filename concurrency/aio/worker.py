@@ -141,6 +141,7 @@ class Worker(Executor):
                     logger.warning("%r has not ended, cancelling it again", self._task)
                     patience *= 2
                     self._cancel()
+                    continue
                 if not self._calls:
                     break
                 call = self._calls.popleft()
@@ -245,3 +246,6 @@ class LoopWorker(Worker):
         """End when the calls that it has are done."""
         if not self._end.done():
             self._end.set_result(None)
+
+    def _cancel(self) -> None:
+        self.stop()  # no coroutine is waited for: an interruption ends the worker itself

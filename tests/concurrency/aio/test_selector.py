@@ -11,7 +11,9 @@ from typing import Any
 import gevent
 import pytest
 
+from concurrency import offload
 from concurrency.aio.selector import HubSelector
+from tests.helpers import until
 
 
 @pytest.fixture
@@ -99,3 +101,59 @@ def test_a_reader_beside_a_timer_that_is_due_is_called(pair: Any):
         return what
 
     assert asyncio.run(main()) == "readable"
+
+
+def test_a_wait_that_is_woken_finds_nothing(selector: HubSelector):
+    """And one that is woken before it begins does not wait."""
+    waiting = gevent.spawn(selector.select, None)
+    until(lambda: selector._waiter is not None, "waiting")
+    assert selector.wake()
+    assert waiting.get(timeout=15) == []
+    assert selector.wake()
+    assert gevent.spawn(selector.select, None).get(timeout=15) == []
+
+
+def test_another_native_thread_cannot_wake_it(selector: HubSelector):
+    """The loop has to send a byte through its socket instead."""
+    assert offload(selector.wake) is False
+    assert selector.wake() is True
+
+
+def test_it_waits_on_the_hub_of_the_thread_that_runs_it(selector: HubSelector, pair: Any):
+    """A loop may be made in one native thread and run in another."""
+    ours, theirs = pair
+    selector.register(ours, selectors.EVENT_READ)
+    theirs.send(b"x")
+    assert [key.fileobj for key, _ in offload(selector.select, None)] == [ours]
+    assert selector.wake() is False
+    ours.recv(1)
+    assert selector.select(0.001) == []
+    assert selector.wake() is True
+
+
+def test_before_it_waits_it_tells(selector: HubSelector, pair: Any):
+    """Not when something has happened already, nor when it must not wait."""
+    ours, theirs = pair
+    told: list[bool] = []
+    selector.before_wait = lambda: told.append(True)
+    selector.register(ours, selectors.EVENT_READ)
+    selector.select(0)
+    assert told == []
+    selector.select(0.001)
+    assert told == [True]
+    theirs.send(b"x")
+    selector.select(None)
+    assert told == [True]
+
+
+def test_a_killed_wait_leaves_nothing_behind(selector: HubSelector, pair: Any):
+    """The next wait sees what happens, and nobody else is switched to."""
+    ours, theirs = pair
+    selector.register(ours, selectors.EVENT_READ)
+    killed = gevent.spawn(selector.select, 30)
+    until(lambda: selector._waiter is not None, "waiting")
+    killed.kill(timeout=15)
+    assert selector._waiter is None
+    assert not selector._watcher.active
+    theirs.send(b"x")
+    assert [key.fileobj for key, _ in selector.select(None)] == [ours]
