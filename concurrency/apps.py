@@ -1,4 +1,4 @@
-"""The Django app: registers the checks, shares clients of caches, improves the logs."""
+"""The Django app: registers checks and hooks, and installs what needs Django."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
 
         checks.register()
         logs.install()
-        # All the hooks that there are, see ``concurrency.hooks``.
+        # Every hook of ``concurrency.hooks``.
         lifecycle.register()
         requests.register()
         if "gunicorn.arbiter" in sys.modules:
@@ -34,7 +34,7 @@ class ConcurrencyConfig(AppConfig):  # type: ignore[misc]
             failures.install()
             caches.share_clients()
             connections.install()
-            # Where somebody else has patched; concurrency.patch has done it already.
+            # For a process that another tool has patched; concurrency.patch has done it already.
             marker.install()
             aio.install()
             atomic.install()

@@ -22,25 +22,26 @@ class Options:
 
     Attributes:
         CACHE_MAX_CONNECTIONS: connections that one cache alias opens to its
-            server, for a process.
+            server, per process.
         CANCEL_ON_DISCONNECT: whether ``ConcurrencyMiddleware`` ends a GET or HEAD
             whose client has gone; see ``docs/requests.md``.
         FAN_OUT_IN_ATOMIC: what happens when a child uses a database while its
             parent waits for it inside ``atomic`` on the same one: "warn" once for
             each place, "raise" ``FanOutInAtomicBlock``, or "allow".
-        HUB_BLOCKED_AFTER: seconds after which it is logged that a greenlet of a worker
-            blocks all others, once, with its stack; None: never.
-        LEASE_WARNING: seconds after which a lease is logged, once; None: never.
-        MAX_IN_FLIGHT: requests that a worker works on at the same time, others wait in
+        HUB_BLOCKED_AFTER: seconds for which a greenlet of a worker may block all others
+            before this is logged, once, with its stack; None: never.
+        LEASE_WARNING: seconds after which a lease that is still held is logged, once;
+            None: never.
+        MAX_IN_FLIGHT: requests that a worker handles at the same time; others wait in
             line; None: no limit.
-        OFFLOAD_THREADS: native threads for ``offload``, for a process.
+        OFFLOAD_THREADS: native threads for ``offload``, per process.
         REQUEST_DEADLINE: seconds that ``ConcurrencyMiddleware`` gives a request;
-            None: no limit but what the caller asks for.
-        SHED_AFTER: seconds for which all requests may have to wait in line before some
-            are answered 503; None: a second with ``GeventWorker`` and never with
+            None: only the limit that the caller asks for.
+        SHED_AFTER: seconds for which every request may have to wait in line before some
+            get a 503; None: one second with ``GeventWorker`` and never with
             gunicorn's own worker; ``float("inf")``: never.
-        TRACK_LEASES: whether errors of the pool say where a lease was taken; it
-            costs some microseconds for each.
+        TRACK_LEASES: whether errors of the pool name the place where a lease was taken;
+            costs a few microseconds per lease.
     """
 
     CACHE_MAX_CONNECTIONS: int = 10
@@ -56,7 +57,7 @@ class Options:
 
 
 class _Conf:
-    """Reads ``settings.CONCURRENCY`` once, and again after it has changed."""
+    """Reads ``settings.CONCURRENCY`` once, and again after a change."""
 
     def __getattr__(self, name: str) -> Any:
         # Only reached while the options are not among the attributes.
@@ -97,7 +98,7 @@ def problems(
     """Return ``(key, what is wrong with it)`` for each bad key of ``CONCURRENCY``.
 
     Args:
-        others: keys that belong to somebody else, and what finds fault with their values.
+        others: keys that other modules read, and what validates their values.
     """
     found = []
     kinds, others = get_type_hints(Options), others or {}
@@ -114,7 +115,7 @@ def problems(
 
 
 def _problem(value: Any, kind: Any) -> str | None:
-    """Return what is wrong with a value, for the few kinds that there are."""
+    """Return what is wrong with a value of one of the types of ``Options``."""
     if get_origin(kind) is Literal:
         return problem_of_choice(value, get_args(kind))
     if kind is bool:

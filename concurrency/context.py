@@ -1,9 +1,9 @@
-"""What a child greenlet inherits, and what it never does.
+"""What a child greenlet inherits.
 
-A greenlet starts with an empty context: context variables read their defaults
-and Django falls back to the default language and time zone. ``capture()`` takes
-what the parent has, ``Inherited.apply()`` gives it to the child. Database
-connections and transaction state are never part of it.
+A greenlet of gevent starts with an empty context: context variables have their defaults,
+and Django falls back to the default language and time zone. ``capture()`` records the state
+of the parent, ``Inherited.apply()`` activates it in the child. Database connections and
+transactions are never inherited.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from concurrency import kinship, places
 
 __all__ = ["Inherited", "activity", "capture", "inherited_by"]
 
-#: What is being worked on, for people to read: the request, or the name of a job.
+#: The current work, for messages: a request such as "GET /path/", or the name of a job.
 activity: ContextVar[str | None] = ContextVar("concurrency.activity", default=None)
 
 
 class Inherited(NamedTuple):
-    """What a parent hands to its children; one may serve many of them.
+    """What children inherit from their parent; one instance may serve many children.
 
     Attributes:
-        variables: its context variables.
-        settings: what Django keeps elsewhere, and how to activate it.
-        place: where it starts them.
+        variables: the context variables.
+        settings: functions that activate Django's per-request settings, each with its value.
+        place: where the parent starts them.
     """
 
     variables: Context
@@ -45,14 +45,14 @@ class Inherited(NamedTuple):
 
 
 def capture() -> Inherited:
-    """Return what a child that is started now has to inherit."""
+    """Return what a child that is started now inherits."""
     variables = copy_context()
     variables.run(kinship.become_parent)
     return Inherited(variables, tuple(_django_settings()), places.caller())
 
 
 def inherited_by(greenlet: Any) -> Inherited | None:
-    """Return what a child has inherited that has not ended; None for other greenlets."""
+    """Return what a child inherited, while it has not ended; None for other greenlets."""
     values: Iterable[Any] = getattr(greenlet, "args", None) or ()
     return next((value for value in values if isinstance(value, Inherited)), None)
 

@@ -25,9 +25,8 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
     """Limit the time of a ``with`` block, and of everything it starts.
 
     The nearest of nested deadlines wins. Children inherit it. In a coroutine it cancels the
-    task, as ``asyncio.timeout`` does. A block that has
-    run out of time is interrupted where it waits; code that never waits cannot
-    be interrupted.
+    task, as ``asyncio.timeout`` does. A block that has run out of time is interrupted where
+    it waits; code that never waits cannot be interrupted.
 
     Args:
         seconds: the limit in seconds, float; None means no limit of its own. A
@@ -70,7 +69,7 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
     def reschedule(self, seconds: float | None) -> None:
         """Change the limit of a block that is running, counted from its beginning.
 
-        Outer deadlines stay as they are. For the greenlet that has entered it.
+        Outer deadlines are not changed. Call it in the greenlet that has entered the block.
 
         Args:
             seconds: the new limit in seconds; None means no limit of its own.
@@ -83,7 +82,7 @@ class deadline:  # noqa: N801 - reads as a verb, like contextlib's
         self._schedule(now, self._entered + self.seconds - now)
 
     def expire(self) -> None:
-        """End a running block as if its time were up; to be called in the hub."""
+        """End a running block as if its time were up. Call it in the hub."""
         if self._token is not None and not self._fired:
             self._timer.cancel()
             self.expires = time.monotonic()

@@ -1,8 +1,8 @@
-"""Clients that have gone: it is noticed while somebody works for them.
+"""Notices clients that disconnect while a request of theirs is handled.
 
-An epoll of our own watches their sockets and asks for no event. Then the kernel reports
-errors and hang-ups alone, when they happen: neither what a client sends nor that it
-sends no more (a half-closed socket) wakes anybody up. Knows nothing of requests.
+A separate epoll watches their sockets without subscribing to an event. The kernel then
+reports only errors and hang-ups: neither data nor a half-closed socket wakes it up. This
+module does not depend on requests.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ __all__ = ["Watch"]
 
 _READ = 1
 
-# A client that has closed its socket, and one that is only silent, look alike until
-# they are asked. Seconds until a question, seconds between two, and how many in vain.
+# A client that has vanished and one that is idle look alike until they are probed. Seconds
+# until the first probe, seconds between two, and how many may stay without a reply.
 _KEEPALIVE = (2, 2, 5)
 
 
 class Watch:
-    """Looks whether the client at the other end of a socket has gone.
+    """Watches whether the client at the other end of a socket has disconnected.
 
-    Gone is who has reset the connection, has closed both of its directions, or has
-    answered no question of the kernel for some seconds. Only on Linux: elsewhere
-    nobody is ever gone.
+    A client counts as gone when it has reset the connection, has closed both directions,
+    or has not replied to the kernel's keep-alive probes for some seconds. Only on Linux:
+    elsewhere a client never counts as gone.
 
     Args:
-        sock: the client's socket; None, as of servers that do not tell, is never
-            looked at.
-        enabled: whether to look at it.
+        sock: the client's socket; None, for servers that do not provide it, is never
+            watched.
+        enabled: whether to watch it.
 
     Attributes:
-        has_gone: whether the client has gone, as far as it was looked at.
+        has_gone: whether the client was seen to go.
     """
 
     __slots__ = ("_enabled", "_fileno", "_sock", "_then", "has_gone")
@@ -56,7 +56,7 @@ class Watch:
         self.enable(enabled)
 
     def enable(self, wanted: bool) -> None:
-        """Look at the socket from now on, or no more."""
+        """Watch the socket from now on, or stop."""
         if wanted == self._enabled or self._fileno < 0:
             return
         self._enabled = wanted
@@ -67,11 +67,11 @@ class Watch:
 
     @property
     def enabled(self) -> bool:
-        """Whether the socket is looked at."""
+        """Whether the socket is watched."""
         return self._enabled
 
     def calling(self, then: Callable[[], None]) -> Watch:
-        """Return the watch, which calls ``then()`` in the hub when the client goes in its block."""
+        """Return a context manager: if the client goes, ``then()`` is called in the hub."""
         self._then = then
         return self
 
@@ -97,9 +97,9 @@ class Watch:
 
 
 def _ask_from_time_to_time(sock: Any) -> None:
-    """Let the kernel ask the other end whether it is still there."""
+    """Have the kernel probe whether the other end is still there."""
     if sock.family == socket.AF_UNIX:
-        return  # whose kernel is this one
+        return  # the kernel knows both ends
     idle, interval, count = _KEEPALIVE
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
@@ -137,7 +137,7 @@ class _Lookout:
                 call_safely(gone)  # an error would end the watcher, and all watching with it
 
     def _forget(self, fileno: int) -> list[Callable[[], None]]:
-        # Who has closed the socket meanwhile has taken it out.
+        # A socket that was closed meanwhile has left the epoll.
         with contextlib.suppress(OSError):
             self._epoll.unregister(fileno)
         return self._watched.pop(fileno, [])

@@ -84,12 +84,12 @@ class DeadlineExceeded(ConcurrencyError, TimeoutError):
 
 
 class LockTimeout(ConcurrencyError, TimeoutError):
-    """Somebody else kept a lock of the database for the whole of a wait.
+    """Another session held a lock of the database for the whole wait.
 
     Attributes:
-        name: the lock's name.
-        alias: the alias of the database that keeps it.
-        seconds: how long the caller has waited.
+        name: the name of the lock.
+        alias: the alias of the database.
+        seconds: how long the caller waited.
     """
 
     def __init__(self, name: str, alias: str, *, seconds: float) -> None:
@@ -100,13 +100,13 @@ class LockTimeout(ConcurrencyError, TimeoutError):
 
     def __str__(self) -> str:
         return (
-            f"lock {self.name!r} of database {self.alias!r}: somebody else had it for the "
-            f"{self.seconds:g} s of the wait. Wait longer, or find out what takes it so long."
+            f"lock {self.name!r} of database {self.alias!r}: another session held it for "
+            f"{self.seconds:g} s. Wait longer, or find out why the holder needs so long."
         )
 
 
 class TaskCancelled(ConcurrencyError, CancelledError):
-    """The result of a task was asked for, but the task had been cancelled."""
+    """The task whose result was requested has been cancelled."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""Hooks: how layers above take part in the life of a greenlet without being known here.
+"""Hooks: functions of upper layers that run at certain points in the life of a greenlet.
 
-``AppConfig.ready`` has every part of this package register its hooks. A part that also
-works in a project without the app registers again when it is first used.
+``AppConfig.ready`` registers all of them. The database and the middleware also work in a
+project without the app, and so register theirs again when they are first used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Outgoing: TypeAlias = Callable[[MutableMapping[str, Any]], None]
 #: Called in a greenlet that is about to wait for others. Must not block.
 before_wait: list[Hook] = []
 
-#: Called in a thread that has done a piece of work and waits for the next. Must not block.
+#: Called in a thread of an executor between two pieces of work. Must not block.
 at_rest: list[Hook] = []
 
 #: Called in a greenlet that is about to execute a statement of SQL. Must not block.
@@ -41,7 +41,7 @@ outgoing: list[Outgoing] = []
 
 
 def register(hooks: list[Any], *new: Hook | Outgoing) -> None:
-    """Add hooks to one of the lists of this module; those that it has are not added again."""
+    """Add hooks to one of the lists of this module, each at most once."""
     hooks.extend(hook for hook in new if hook not in hooks)
 
 

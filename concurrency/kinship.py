@@ -1,8 +1,9 @@
-"""Who started a greenlet, and who waits for whom.
+"""Which greenlet started which, and which waits for which.
 
-A child knows the greenlets that started it through its context, and a greenlet that waits
-through our verbs says for which others. The database asks: a pool finds out whether its
-waiters can ever go on, and a child whether a transaction of its parent is hidden from it.
+A child knows its ancestors through its context. A greenlet that waits through the verbs of
+``tasks`` registers the children that it waits for. The database uses both: a pool detects
+waiters that can never be served, and a child detects that its parent's transaction is hidden
+from it.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ __all__ = [
 
 
 class Ancestry(NamedTuple):
-    """Who started a greenlet, and who started that one.
+    """The greenlet that started another, and its own ancestry.
 
     Attributes:
-        greenlet: the one that did.
-        outer: who started that one.
-        waits: whether it waits for its child in any case; otherwise ``waiting`` tells.
+        greenlet: the parent.
+        outer: the ancestry of the parent.
+        waits: whether the parent always waits; if False, look in ``waiting``.
     """
 
     greenlet: weakref.ref[Any]
@@ -45,32 +46,32 @@ class Ancestry(NamedTuple):
     waits: bool = False
 
     def is_waiting(self) -> bool:
-        """Return whether this ancestor waits for what it has started."""
+        """Return whether this ancestor waits for its children."""
         return self.waits or self.greenlet() in waiting
 
 
-#: The greenlets that this one is a child of, the nearest first.
+#: The ancestors of the current greenlet.
 ancestry: ContextVar[Ancestry | None] = ContextVar("concurrency.ancestry", default=None)
 
 #: The same for greenlets that run in a copy of another one's context, as asyncio's threads do.
 #: A plain dictionary: it is looked at for each lease.
 started_for_others: dict[weakref.ref[Any], Ancestry] = {}
 
-#: Greenlets that wait for others through our verbs, and how to ask for which ones.
+#: Greenlets that wait for others, each with a function that returns those others.
 waiting: dict[Any, Callable[[], Iterable[Any]]] = {}
 
 
 def nearest() -> Ancestry | None:
-    """Return who started this greenlet."""
+    """Return the parent of the current greenlet and its ancestry."""
     return started_for_others.get(weakref.ref(getcurrent())) or ancestry.get()
 
 
 def ancestors(greenlet: Any = None) -> Iterator[Ancestry]:
-    """Yield who started a greenlet, who started that one, and so on.
+    """Yield the ancestors of a greenlet, the nearest first.
 
     Args:
-        greenlet: this one or a suspended one; None means this one. Of one that runs in
-            another native thread nothing is known.
+        greenlet: the current one or a suspended one; None means the current one. A
+            greenlet that runs in another native thread has none that can be seen.
     """
     is_current = greenlet is None or greenlet is getcurrent()
     ancestor = nearest() if is_current else _nearest_of(greenlet)
@@ -120,7 +121,7 @@ def _first_living(ancestor: Ancestry | None) -> Ancestry | None:
 
 @contextmanager
 def waiting_for(children: Callable[[], Iterable[Any]]) -> Iterator[None]:
-    """Say that this greenlet waits for its children inside the block.
+    """Register that the current greenlet waits for its children inside the block.
 
     Args:
         children: returns the greenlets that are waited for.
@@ -135,5 +136,5 @@ def waiting_for(children: Callable[[], Iterable[Any]]) -> Iterator[None]:
 
 
 def forget_waits() -> None:
-    """Forget who waits for whom; in a child process, where the greenlets do not run."""
+    """Clear ``waiting``; for a child process, in which the greenlets do not run."""
     waiting.clear()

@@ -1,8 +1,8 @@
-"""``ConcurrencyMiddleware``: requests that end in time, and streams that hold nothing.
+"""``ConcurrencyMiddleware``: limits the time of requests, and lends while they stream.
 
-It comes first in ``MIDDLEWARE``, so that it is around all that a request does. It
-knows nothing of databases: those end their work because they wait in its block, and
-give back what is idle when they are told that somebody waits.
+It comes first in ``MIDDLEWARE``, so that it encloses everything that a request does. It
+does not depend on databases: a query is interrupted because it waits inside its block,
+and idle connections are lent by a hook.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CANCEL = "concurrency_cancel_on_disconnect"
 # In META: to read one of `request.headers` is to parse them all.
 _TIMEOUT = HttpHeaders.to_wsgi_name(TIMEOUT_HEADER)
 
-# nginx's own: nobody is there who could read it, but the access log is read.
+# nginx's own status: the client cannot read it any more, but the access log shows it.
 _CLIENT_CLOSED_REQUEST = 499
 
 
@@ -45,7 +45,7 @@ def request_deadline(seconds: float | None) -> Callable[[View], View]:
 
     Args:
         seconds: the limit in seconds, counted from the beginning of the request;
-            None means none. A caller can still ask for less.
+            None means no limit. A caller can still ask for less.
     """
 
     def decorate(view: View) -> View:
@@ -56,10 +56,10 @@ def request_deadline(seconds: float | None) -> Callable[[View], View]:
 
 
 def cancel_on_disconnect(wanted: bool) -> Callable[[View], View]:
-    """Say for one view whether its work ends when its client has gone.
+    """Choose for one view whether its work ends when its client disconnects.
 
-    Whatever the method is: a view that changes something is rolled back or left half
-    done, as by a deadline, although its client may only have lost patience.
+    For all methods: a view that changes data is rolled back or left half done, as by a
+    deadline, although its client may only have timed out.
 
     Args:
         wanted: True or False, instead of ``CONCURRENCY["CANCEL_ON_DISCONNECT"]``.
@@ -73,17 +73,17 @@ def cancel_on_disconnect(wanted: bool) -> Callable[[View], View]:
 
 
 class ConcurrencyMiddleware:
-    """Limit the time of each request, and answer 504 when it is over.
+    """Limit the time of each request, and respond with 504 when it is over.
 
     The limit is ``CONCURRENCY["REQUEST_DEADLINE"]``, or that of the view's
     ``request_deadline``, shortened by the header ``X-Request-Timeout-Ms``. It ends
     with the response: a stream that is sent afterwards has none. Between the chunks of
     a stream its idle database connection is lent to others. With
     ``CONCURRENCY["CANCEL_ON_DISCONNECT"]``, or the view's ``cancel_on_disconnect``, a
-    request or stream whose client has gone ends as one whose time is over.
+    request or stream whose client has disconnected ends as if its time were up.
 
-    Each answer has ``X-Request-ID`` and ``traceparent``: what the caller sent, or new ones.
-    When it has been sent, one line in the log of ``concurrency.request`` says so.
+    Each response has ``X-Request-ID`` and ``traceparent``: those of the caller, or new
+    ones. When it has been sent, the logger ``concurrency.request`` writes one line.
     """
 
     sync_capable = True
@@ -125,7 +125,7 @@ class ConcurrencyMiddleware:
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
-        """Take what the view itself has decided."""
+        """Apply the decorators of the view."""
         seconds = getattr(view, _DEADLINE, NotImplemented)
         if seconds is not NotImplemented:
             limit, nearer = request.concurrency_limit, _nearer(_asked_for(request), seconds)
@@ -136,17 +136,14 @@ class ConcurrencyMiddleware:
             request.concurrency_watch.enable(wanted)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer 504 to a ``DeadlineExceeded`` that a view lets pass, 400 to half a body."""
+        """Respond with 504 to a ``DeadlineExceeded`` of a view, with 400 to an incomplete body."""
         if isinstance(error, UnreadablePostError):
             return _plain(400, f"The body of the request cannot be read: {error}.")
         return _timed_out(error) if isinstance(error, DeadlineExceeded) else None
 
 
 def _reschedule_when_taken(request: HttpRequest, limit: deadline, seconds: float) -> None:
-    """Have another limit from when the application takes the connection over.
-
-    It has left HTTP then, as for a WebSocket.
-    """
+    """Change the limit when the application takes the connection over, as for a WebSocket."""
     on_take = getattr(request.META.get("gunicorn.socket"), "on_take", None)
     if on_take is not None:
         # No reference to the request, which would be garbage that only `gc` finds.
@@ -159,21 +156,21 @@ def _reschedule(limit: deadline, seconds: float) -> None:
 
 
 def _lending(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give idle connections back while a chunk is sent and until the next is asked for."""
+    """Lend idle connections from when a chunk is sent until the next is requested."""
     for chunk in chunks:
         hooks.run(hooks.before_wait)
         yield chunk
 
 
 def _watch(request: HttpRequest) -> Watch:
-    """Return what looks after the client of a request; gunicorn gives its socket."""
+    """Return what watches the client of a request; gunicorn provides its socket."""
     safe = request.method in ("GET", "HEAD")
     sock = request.META.get("gunicorn.socket")
     return Watch(sock, enabled=bool(safe and conf.CANCEL_ON_DISCONNECT))
 
 
 def _until_gone(chunks: Iterable[bytes], watch: Watch) -> Iterator[bytes]:
-    """Take chunks as long as there is a client; it is looked at while one is made."""
+    """Yield chunks until the client disconnects; it is watched while a chunk is made."""
     iterator = iter(chunks)
     while True:
         try:

@@ -1,7 +1,7 @@
-"""Places in the user's code, for people to read: file and line, without the libraries.
+"""Places in the user's code, for messages: file and line, without the libraries.
 
 A place is taken as a code object and a line, which costs next to nothing, and becomes text
-only when somebody reads it.
+only when it is read.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def caller() -> Place | None:
 def user_frame() -> FrameType | None:
     """Return the innermost frame of the user's code that is running.
 
-    Where there is none, the library that has called this package: to be installed is no
-    reason for an application not to be told.
+    Without one, the innermost frame that is neither of this package nor of gevent: an
+    application may itself be installed as a library.
     """
     frames = list(outwards(sys._getframe(1)))
     own = first_of_user(frames)

@@ -1,8 +1,7 @@
-"""A request from its begin in the middleware to the end of its response.
+"""A request from its start in the middleware to the end of its response.
 
-Work for it knows that it is: what ``observe`` keeps of the request is in the context, also
-while the chunks of a stream are made. Its ids are headers of the response, and it has ended
-when the response has been sent.
+What ``observe`` records of the request is in the context, also while the chunks of a stream
+are made. The ids are headers of the response. The request ends when its response is sent.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ def follow(request: Any, respond: Callable[[Any], Any]) -> Any:
 
 
 def _ends_when_sent(response: Any, passing: Passing) -> bool:
-    """Let the request end with its response, if the server makes or reads that later."""
+    """Return whether the request ends later, when the server has sent the response."""
     if not response.streaming:
         return False
     if getattr(response, "file_to_stream", None) is not None:

@@ -1,7 +1,7 @@
-"""``printable``: text from outside, safe in a line of a log or an error message.
+"""``printable``: makes external text safe in a log line or an error message.
 
-Imports nothing. Whatever makes a record of external text (a path, a header, a method)
-passes it through this once, so that no reader of the record has to.
+Code that logs or reports external text (a path, a header, a method) passes it through
+``printable`` once. Imports nothing of this package.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\
 def printable(text: str) -> str:
     r"""Return a text with escapes (``\n``, ``\x1b``, ``\u2028``) for what is not printable.
 
-    Doing it twice changes nothing more.
+    Applying it twice changes nothing more.
     """
     if text.isascii() and text.isprintable():
         return text

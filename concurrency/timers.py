@@ -1,8 +1,8 @@
 """The two ways to interrupt a block when its time is up: a hub's timer and a loop's.
 
 A block in a greenlet is interrupted by what is thrown into the greenlet. A block in a
-coroutine must not be: its greenlet runs the loop, so the task is cancelled instead. Both
-timers have the same methods; ``deadline`` does not ask which one it has.
+coroutine is interrupted by a cancellation of its task, as its greenlet runs the loop. Both
+timers have the same methods, so ``deadline`` treats them alike.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Timer(Protocol):
         """Call ``then()`` after a time, in the hub or in the loop."""
 
     def cancel(self) -> None:
-        """Do not call it; also where it was never started, or has been called."""
+        """Stop the timer, whether it was started, has fired or neither."""
 
     def interrupt(self) -> None:
         """Interrupt the block, which is waiting: called in the hub or in the loop."""
 
     def withdraw(self, error: BaseException | None) -> bool:
-        """Let the interruption have no effect after the block.
+        """Prevent the interruption from taking effect after the block.
 
         Args:
-            error: what has ended the block.
+            error: the exception that ends the block, if any.
 
         Returns:
-            Whether that is the interruption, and nothing else.
+            Whether that exception is the interruption of this timer.
         """
 
 
@@ -63,7 +63,7 @@ class GreenletTimer:
         timer.start(then, update=True)
 
     def cancel(self) -> None:
-        """Do not call it."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.close()
             self._timer = None
@@ -91,7 +91,7 @@ class TaskTimer:
         self._task = task
         self._loop = task.get_loop()
         self._handle: asyncio.TimerHandle | None = None
-        # How many others were about to cancel it before.
+        # Cancellations that others had requested before.
         self._cancelling = task.cancelling()
         self._has_cancelled = False
         self._is_over = False
@@ -101,7 +101,7 @@ class TaskTimer:
         self._handle = self._loop.call_later(max(0.0, seconds), then)
 
     def cancel(self) -> None:
-        """Do not call it."""
+        """Stop the timer."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -116,7 +116,7 @@ class TaskTimer:
             self._task.cancel()
 
     def withdraw(self, error: BaseException | None) -> bool:
-        """Return whether this timer, and nobody else, has cancelled the task."""
+        """Return whether the task was cancelled by this timer alone."""
         self._is_over = True
         if not self._has_cancelled:
             return False

@@ -1,4 +1,4 @@
-"""What only watches: metrics, request ids, logs, the hub monitor."""
+"""Observation only: metrics, request ids, logs, the hub monitor."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["logging_config"]
 def logging_config(level: str = "INFO") -> dict[str, Any]:
     """Return a value for ``LOGGING``: one line on standard output for each record.
 
-    Each has time, level, request id and logger. Django's own records go the same way, so
-    that nothing is printed twice and no mail is sent to ``ADMINS``.
+    Each has time, level, request id and logger. Django's own records use the same handler,
+    so nothing is printed twice and no mail is sent to ``ADMINS``.
 
     Args:
-        level: the least that is shown; "DEBUG" also shows what the pools do.
+        level: the lowest level that is shown; "DEBUG" also shows what the pools do.
     """
     return {
         "version": 1,

@@ -1,7 +1,7 @@
-"""Errors of greenlets that nobody waits for: once in the log, with where they were spawned.
+"""Logs errors of greenlets that are never joined, once, with where they were spawned.
 
-gevent prints them to standard error, without a request id and without the place, and it ends
-the process when one of them is a ``SystemExit`` or a ``KeyboardInterrupt``.
+gevent prints them to standard error without a request id and without that place, and it ends
+the process if the error is a ``SystemExit`` or a ``KeyboardInterrupt``.
 """
 
 from __future__ import annotations
@@ -94,13 +94,13 @@ def _is_raised(last: TracebackType) -> bool:
 
 
 def _is_waited_for(greenlet: Any) -> bool:
-    """Return whether its error will be raised where somebody waits for it."""
+    """Return whether its error will be raised in a greenlet that waits for it."""
     return any(greenlet in children() for children in list(kinship.waiting.values()))
 
 
 def _place(greenlet: Any) -> str:
-    """Return the calls that led to its start, as far as gevent has kept them."""
-    # Where greenlets are started for others; what matters is who called.
+    """Return the calls that led to its start, as far as gevent kept them."""
+    # Frames that start greenlets for others are left out: what matters is their caller.
     calls = outwards(getattr(greenlet, "spawning_stack", None))
     frames = list(islice((f for f in calls if not is_machinery(f.f_code)), _FRAMES))
     stack = traceback.StackSummary.from_list(

@@ -1,7 +1,7 @@
-"""What the greenlets of this process do at this moment, for people to read.
+"""What the greenlets of this process do at this moment, for ``manage.py greenlets``.
 
-Looks from outside: at suspended stacks, at the contexts they run in and at the leases they
-hold. It may be called in a native thread, also while a greenlet blocks the hub.
+It is seen from outside: in suspended stacks, in the contexts they run in and in the leases
+they hold. It may be called in a native thread, also while a greenlet blocks the hub.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Seen:
 
     Attributes:
         name: gevent's name for it, and what it runs.
-        age: seconds since it was spawned; None if that was before anybody looked.
+        age: seconds since it was spawned; None if that was before ``note_births``.
         request: what it works on, and the request's id; empty outside of requests.
         parent: the greenlet that spawned it; empty if that is gone.
         waits: what it waits for and where, or that it runs.
         sql: the last statement on a connection that it holds; empty without one.
-        internal: whether it is of a library, and works for no request and no task of the user.
+        internal: whether it belongs to a library, and to no request or task of the user.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Seen:
 
 
 def note_births() -> None:
-    """Take note of when greenlets are spawned from now on."""
+    """Record when greenlets are spawned from now on."""
     gevent.Greenlet.add_spawn_callback(_born)
 
 
@@ -90,7 +90,7 @@ def look(thread: int) -> list[Seen]:
 
 
 def _is_live(one: Any) -> bool:
-    """Return whether a greenlet has begun and not ended; hubs, and those of threads, are none."""
+    """Return whether a greenlet has started and not ended; False for hubs and main greenlets."""
     if not one or one.dead or isinstance(one, Hub):
         return False
     return one.gr_frame is not None or one.parent is not None
@@ -102,7 +102,7 @@ def sql_by_owner() -> dict[int, str]:
 
 
 def _seen(one: Any, sql: dict[int, str], running: FrameType | None) -> Seen:
-    # The frame of the one that runs is only known to its thread.
+    # Only its thread knows the frame of the greenlet that runs.
     frames = frames_of(one.gr_frame or running)
     born = getattr(one, "concurrency_born", None)
     request = _request_of(one)
@@ -131,7 +131,7 @@ def _name(one: Any) -> str:
 
 
 def describe(one: Any) -> str:
-    """Return what a suspended greenlet of the user's is and where it waits; empty for others'."""
+    """Return name and place of a suspended greenlet of the user; empty for those of libraries."""
     frames = frames_of(one.gr_frame)
     if thread_of(one) is None and not _is_of_user(one, frames):
         return ""
@@ -160,9 +160,9 @@ def _waits(one: Any, frames: list[FrameType]) -> str:
 
 
 def _request_of(one: Any) -> str:
-    """Return what a greenlet works on."""
+    """Return the request or the job that a greenlet works on."""
     inside: Context | None = None
-    # Its context cannot be asked for where another native thread runs it.
+    # The context of a greenlet that runs cannot be read from another native thread.
     with contextlib.suppress(ValueError):
         inside = one.gr_context
     if inside is None:
@@ -181,7 +181,7 @@ def _describe(inside: Context) -> str:
 
 
 def request_of_running(hub: Any) -> str:
-    """Return what the greenlet works on that the thread of a hub executes.
+    """Return what the running greenlet of a hub works on.
 
     For another native thread, while that greenlet blocks the hub.
     """

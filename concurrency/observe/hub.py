@@ -1,7 +1,7 @@
-"""``Monitor``: says in the log which greenlet blocks the hub, while it does.
+"""``Monitor``: logs which greenlet blocks the hub, while it does.
 
-A timer on the hub says that it turns; a native thread, which no greenlet can hold up,
-looks whether it has. Nothing is done at switches of greenlets.
+A timer on the hub records that the loop turns; a native thread, which no greenlet can
+block, checks the record. Switches between greenlets cost nothing.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _start_new_thread = get_original("_thread", "start_new_thread")
 _get_ident = get_original("_thread", "get_ident")
 _sleep = get_original("time", "sleep")
 
-# Looks within the time after which the hub counts as blocked.
+# Checks within the time after which the hub counts as blocked.
 _LOOKS = 4
 
-# Where the hub itself waits for events: nobody blocks it, this process gets no CPU.
+# Where the hub itself waits for events: it is not blocked, this process gets no CPU.
 _HUB_RUN = "/gevent/hub.py"
 
 
@@ -43,7 +43,7 @@ class Monitor:
     """Watches the hub of the thread that makes it.
 
     Args:
-        after: seconds without a turn of the hub after which it is logged, once.
+        after: seconds without a turn of the loop after which this is logged, once.
     """
 
     def __init__(self, after: float) -> None:
@@ -62,7 +62,7 @@ class Monitor:
         _start_new_thread(self._watch, ())
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._is_watching = False
         self._timer.close()
 
@@ -70,7 +70,7 @@ class Monitor:
         self._turned = time.monotonic()
 
     def _watch(self) -> None:
-        """Look from time to time; runs in a native thread."""
+        """Check from time to time; runs in a native thread."""
         reported = 0.0
         while self._is_watching:
             _sleep(self._period)
@@ -86,7 +86,7 @@ class Monitor:
         request = request_of_running(self._hub)
         sql = _statement(frames)
         logger.warning(
-            "%sthe hub is blocked for %.2f s, nobody else gets on; it runs%s%s:\n%s",
+            "%sthe hub is blocked for %.2f s, all other greenlets wait; it runs%s%s:\n%s",
             _line(frames),
             late,
             f" {request}" if request else " a greenlet outside of requests",
@@ -107,7 +107,7 @@ def _line(frames: list[FrameType]) -> str:
 def _statement(frames: list[FrameType]) -> str:
     """Return the statement that some frames execute, or the last on their greenlet's lease."""
     for frame in frames:
-        # Of a driver that blocks the hub nobody else knows it.
+        # The only source for a driver of Django's that blocks the hub.
         if frame.f_code.co_filename.endswith("django/db/backends/utils.py"):
             return str(frame.f_locals.get("sql", ""))
     statements = [lease.sql for lease in leases() if is_running(lease.owner())]

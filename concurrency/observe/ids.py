@@ -1,6 +1,6 @@
-"""Names of requests and traces: what a caller sent, if it is well-formed, else new ones.
+"""Ids of requests and traces: those that the caller sent, if they are valid, or new ones.
 
-Pure: text in, text out. ``X-Request-ID`` is whatever callers agree on, ``traceparent`` is
+Pure functions of text. ``X-Request-ID`` is whatever callers agree on, ``traceparent`` is
 W3C's Trace Context, level 1.
 """
 
@@ -17,7 +17,7 @@ REQUEST_ID = "X-Request-ID"
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 
-# It goes into logs and headers: nothing that could end a line or a quotation.
+# An id is written to logs and headers, so it has nothing that ends a line or a quotation.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
@@ -31,13 +31,13 @@ def request_id(given: str | None) -> str:
 
 
 class Trace(NamedTuple):
-    """Where a request is in a trace.
+    """The position of a request in a trace.
 
     Attributes:
         trace_id: 32 hexadecimal digits, the same in all services.
         span_id: 16 hexadecimal digits, this service's own.
-        flags: two hexadecimal digits; 01: somebody records this trace.
-        state: what tracing systems say to themselves, passed on as it came.
+        flags: two hexadecimal digits; 01: the caller records this trace.
+        state: vendor data of tracing systems, passed on unchanged.
     """
 
     trace_id: str
@@ -65,7 +65,7 @@ def ids_of(environ: Mapping[str, Any]) -> tuple[str, Trace]:
     Args:
         environ: of WSGI.
     """
-    # For every request, so the system is asked for chance once.
+    # For every request, so there is one call for random bytes.
     own = os.urandom(40).hex()
     given = environ.get("HTTP_X_REQUEST_ID")
     if given is None or not _REQUEST_ID.fullmatch(given):
@@ -84,7 +84,7 @@ def _trace(traceparent: str | None, tracestate: str | None, own: str) -> Trace:
 
 
 def _is_valid(version: str, trace: str, span: str, flags: str, more: str | None) -> bool:
-    """Return whether the parts mean something; only later versions may have more."""
+    """Return whether the parts are valid; only later versions may have more."""
     if version == "ff" or not trace.strip("0") or not span.strip("0"):
         return False
     return version != "00" or more is None

@@ -1,7 +1,7 @@
-"""Every log record says which request it belongs to: ``request_id`` and ``trace_id``.
+"""Gives every log record ``request_id`` and ``trace_id``.
 
-A formatter with ``%(request_id)s`` works for records of all loggers. Those that were made
-before Django was set up have no such attribute: give the formatter a default.
+A formatter with ``%(request_id)s`` works for records of all loggers. Records made before
+Django was set up lack the attribute: give the formatter a default.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["NO_REQUEST", "install"]
 
 _ACCESS_LOG = "gunicorn.access"
 
-#: What the attributes are outside of requests.
+#: The value of both attributes outside of requests.
 NO_REQUEST = "-"
 
 
 class _Factory:
-    """Makes log records, by way of the factory that was there before."""
+    """Makes log records with the previous factory, and adds the ids."""
 
     def __init__(self, make: Any) -> None:
         self._make = make
@@ -37,7 +37,7 @@ class _Factory:
 
 
 class _Printable:
-    """What gunicorn's access log shows of a request, without what could forge a line."""
+    """The values of gunicorn's access log, without characters that could forge a line."""
 
     def __init__(self, atoms: Any) -> None:
         self._atoms = atoms
@@ -48,7 +48,7 @@ class _Printable:
 
 
 def _name_request(record: logging.LogRecord) -> bool:
-    """Name the request in what Django says of its answer, after the request has ended here."""
+    """Add the ids to Django's record about a response, which comes after the request has ended."""
     passing = getattr(getattr(record, "request", None), "concurrency_passing", None)
     if passing is not None:
         record.request_id, record.trace_id = passing.request_id, passing.trace.trace_id
@@ -56,7 +56,7 @@ def _name_request(record: logging.LogRecord) -> bool:
 
 
 def install() -> None:
-    """Name the request in all records of this process from now on."""
+    """Add the ids to all records of this process from now on."""
     make = logging.getLogRecordFactory()
     if not isinstance(make, _Factory):
         logging.setLogRecordFactory(_Factory(make))

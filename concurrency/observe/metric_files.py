@@ -1,9 +1,9 @@
-"""The files in which prometheus-client counts, made safe for disks that fill up.
+"""The files in which prometheus-client counts, made safe for full disks.
 
-prometheus-client gives a file a size and writes to it through a mapping. Where a disk is
+prometheus-client sets the size of a file and writes to it through a mapping. If the disk is
 full, or a cleaner of temporary folders has removed the folder, that kills the process
-(SIGBUS) or raises in whatever counts. Here a file is allocated when it is made, and
-counting goes on in memory where that fails, until there is a place on the disk again.
+(SIGBUS) or raises in the code that counts. Here a file is allocated when it is made. If that
+fails, counting continues in memory until there is room on the disk.
 Importing this module imports prometheus-client.
 """
 
@@ -64,7 +64,7 @@ class CountingFile(mmap_dict.MmapedDict):
         _all.add(self)
 
     def _init_value(self, key: str) -> None:
-        """Make room for a value, and begin it."""
+        """Make room for a value, and initialise it."""
         needed = self._used + len(key.encode()) + 32  # its length, padding, two numbers
         size = self._capacity
         while size < needed:
@@ -91,12 +91,12 @@ class CountingFile(mmap_dict.MmapedDict):
         self._use(None, size, content)
 
     def close(self) -> None:
-        """Use it no more."""
+        """Close the file."""
         super().close()  # type: ignore[no-untyped-call]
         self._m = None
 
     def restore(self) -> None:
-        """Have the values in the named file again, if that is not so.
+        """Write the values to the named file again, if they are not there.
 
         Raises:
             OSError: it cannot be written yet.
@@ -115,7 +115,7 @@ class CountingFile(mmap_dict.MmapedDict):
         new.replace(self._path)
 
     def _use(self, file: BinaryIO | None, size: int, content: bytes) -> None:
-        """Write to another file, or to memory alone, from now on."""
+        """Write to another file, or only to memory, from now on."""
         new = mmap.mmap(-1 if file is None else file.fileno(), size)
         new[: len(content)] = content
         before = getattr(self, "_f", None)
@@ -125,7 +125,7 @@ class CountingFile(mmap_dict.MmapedDict):
 
 
 def _make(path: Path) -> None:
-    """Make a file with a place on the disk, or none at all."""
+    """Make a file whose space on the disk is allocated, or no file."""
     with path.open("ab") as file:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -137,13 +137,13 @@ def _make(path: Path) -> None:
 
 
 def install() -> None:
-    """Have prometheus-client use such files from now on, which are this process's own."""
+    """Make prometheus-client use such files from now on."""
     _all.clear()
     count_in(CountingFile)
 
 
 def restore() -> None:
-    """Have all files of this process where they belong again.
+    """Write all files of this process again that have been removed.
 
     Raises:
         OSError: one cannot be written yet; the values are kept.

@@ -1,9 +1,9 @@
 """The metrics of a worker, counted by prometheus-client for all workers of a service.
 
-Each worker counts in files of its own, which the ops process adds up. The files have the
-name of the worker's row and not of its process: a new worker goes on where the last one
-of its row ended, so counters never fall and replaced workers leave nothing behind.
-prometheus-client is optional; it is imported by `Metrics`, and not by this module.
+Each worker counts in its own files, which the ops process adds up. The files are named
+after the row of the worker on the board, not after its process: a new worker continues where
+the last one of its row ended, so counters never fall and replaced workers leave nothing
+behind. prometheus-client is optional; `Metrics` imports it, this module does not.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["FOLDER", "ROUTE", "Metrics", "forget", "is_installed", "name_files",
 # Where the files are: prometheus-client's own variable.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
-# Where the middleware notes, in the WSGI environment, which route a request took.
+# The key of the WSGI environment under which the middleware stores the route.
 ROUTE = "concurrency.route"
 
-# A label takes a few values: methods that nobody knows are one.
+# A label must have few values: unknown methods share one.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 # In seconds. The lag of a healthy hub is below a millisecond.
@@ -33,7 +33,7 @@ _LAGS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 def is_installed() -> bool:
-    """Whether prometheus-client is there."""
+    """Return whether prometheus-client is installed."""
     return find_spec("prometheus_client") is not None
 
 
@@ -41,9 +41,9 @@ _file = "arbiter"
 
 
 def name_files(name: str) -> None:
-    """Let this process count in files of this name; before any metric is made.
+    """Set the name of the files of this process; call it before any metric is made.
 
-    Called again after a fork, the metrics that were made before go on in the new files.
+    Called again after a fork, it moves existing metrics to the new files.
     """
     global _file
     from concurrency.compat import prometheus_client
@@ -56,10 +56,10 @@ def name_files(name: str) -> None:
 
 
 def restore() -> None:
-    """Have the files of this process where they belong, if a cleaner or a full disk took them.
+    """Write the files of this process again, if a cleaner or a full disk has removed them.
 
     Raises:
-        OSError: that cannot be done yet; what was counted is kept.
+        OSError: it cannot be done yet; the values are kept.
     """
     files = sys.modules.get("concurrency.observe.metric_files")
     if files is not None:
@@ -68,7 +68,7 @@ def restore() -> None:
 
 
 def forget(name: str) -> None:
-    """Drop what concerns a worker only while it lives; for the arbiter."""
+    """Remove the live gauges of a worker that has ended; for the arbiter."""
     from prometheus_client import multiprocess
 
     mark: Any = multiprocess.mark_process_dead
@@ -86,28 +86,32 @@ class Metrics:
         )
         self._seconds = Histogram(
             "concurrency_request_seconds",
-            "From the first byte of the request to the last of the answer.",
+            "From the first byte of the request to the last of the response.",
             ["route", "method"],
         )
         self._of_requests: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._lag = Histogram(
-            "concurrency_hub_lag_seconds", "How late the hub turned.", buckets=_LAGS
+            "concurrency_hub_lag_seconds", "How late the hub ran a timer.", buckets=_LAGS
         )
         live: dict[str, Any] = {"labelnames": ["database"], "multiprocess_mode": "livesum"}
         self._gauges = {
-            "max_size": Gauge("concurrency_pool_max_size", "Connections at most.", **live),
+            "max_size": Gauge(
+                "concurrency_pool_max_size", "Largest number of connections.", **live
+            ),
             "open": Gauge("concurrency_pool_open", "Connections that are open.", **live),
-            "in_use": Gauge("concurrency_pool_in_use", "Connections that are held.", **live),
-            "waiting": Gauge("concurrency_pool_waiters", "Greenlets that wait for one.", **live),
+            "in_use": Gauge("concurrency_pool_in_use", "Connections in use.", **live),
+            "waiting": Gauge(
+                "concurrency_pool_waiters", "Greenlets that wait for a connection.", **live
+            ),
         }
         self._timeouts = Counter(
-            "concurrency_pool_timeouts", "Waits for a connection in vain.", ["database"]
+            "concurrency_pool_timeouts", "Waits for a connection that timed out.", ["database"]
         )
         self._timeouts_seen: dict[str, int] = {}
 
     def request(self, route: str, method: str, status: str, seconds: float) -> None:
         """Count a request that has ended."""
-        # To look the labels up again would cost as much as to count.
+        # Looking the labels up again would cost as much as counting.
         key = (route, method if method in _METHODS else "other", status)
         found = self._of_requests.get(key)
         if found is None:
@@ -118,11 +122,11 @@ class Metrics:
         histogram.observe(seconds)
 
     def lag(self, seconds: float) -> None:
-        """Count a turn of the hub, which was so late."""
+        """Record how late the hub ran a timer."""
         self._lag.observe(seconds)
 
     def pools(self, pools: Mapping[str, PoolStatistics]) -> None:
-        """Note the state of the pools, by database alias."""
+        """Record the state of the pools, by database alias."""
         for alias, pool in pools.items():
             for name, gauge in self._gauges.items():
                 gauge.labels(alias).set(getattr(pool, name))

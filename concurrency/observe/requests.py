@@ -1,6 +1,6 @@
-"""The requests that this process works on, and one line in the log when one has ended.
+"""The requests that this process handles, and one log line when a request has ended.
 
-Owns what is known of a request. It is inherited by child greenlets, as are all context
+It owns the state of a request. It is inherited by child greenlets, as are all context
 variables, and its ids go out with every call of ``concurrency.http``.
 """
 
@@ -25,7 +25,7 @@ logger = logging.getLogger("concurrency.request")
 
 
 class Passing:
-    """A request that is worked on.
+    """A request in progress.
 
     Args:
         what: method and path.
@@ -33,14 +33,14 @@ class Passing:
         environ: of WSGI.
 
     Attributes:
-        what: method and path, for people to read.
+        what: method and path, for messages.
         request_id: from ``X-Request-ID``, or new.
         trace: from ``traceparent``, or new.
         method: GET and the like.
-        route: the pattern of the URL that it matched; None before, and if it matched none.
-        status: of the response; 0 before, and if there was none.
+        route: the URL pattern that it matched; None until then, and if there is none.
+        status: of the response; 0 until there is one.
         statements: SQL statements, also of child greenlets.
-        seconds: from its begin to the end of its response; 0.0 before.
+        seconds: from its start to the end of its response; 0.0 before.
     """
 
     __slots__ = (
@@ -92,24 +92,24 @@ class Passing:
         )
 
 
-#: The request that this code works on.
+#: The request that the current code works on.
 current: ContextVar[Passing | None] = ContextVar("concurrency.request", default=None)
 
-#: The request that each greenlet answers. Other native threads look here, as the context of
-#: a greenlet that runs is closed to them. A plain dictionary of references, as each
+#: The request that each greenlet handles. Other native threads look here, as they cannot read
+#: the context of a greenlet that runs. A plain dictionary of references, as each
 #: entry is taken out where it was put in.
 by_greenlet: dict[ref[Any], Passing] = {}
 
 
 def enter(passing: Passing | None) -> Token[Passing | None]:
-    """Have this greenlet work on a request; ``leave`` takes what this returns."""
+    """Make a request the current one of this greenlet; pass the result to ``leave``."""
     if passing is not None:
         by_greenlet[ref(getcurrent())] = passing
     return current.set(passing)
 
 
 def leave(token: Token[Passing | None]) -> None:
-    """Have this greenlet work on what it worked on before."""
+    """Make the previous request, if any, the current one again."""
     outer = token.old_value
     if isinstance(outer, Passing):
         by_greenlet[ref(getcurrent())] = outer

@@ -2,7 +2,7 @@
 
 ``TaskGroup`` is the primitive; ``gather`` and ``map_each`` are thin layers on it.
 ``spawn`` and ``joinall`` are gevent's two verbs made safe, ``offload`` runs code
-that blocks in a native thread. Nothing here knows of databases or HTTP: those
+that blocks in a native thread. Nothing here depends on databases or HTTP: those
 take part through ``concurrency.hooks``.
 """
 

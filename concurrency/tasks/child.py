@@ -19,7 +19,7 @@ _QUEUED, _STARTED, _ENDED, _DONE = range(4)
 
 
 class Child(Generic[T_co]):
-    """A call that runs for an owner who waits for its end.
+    """A call that runs for an owner, which waits for its end.
 
     Args:
         on_end: called once, in the child's greenlet or in the hub, with the child and

@@ -1,8 +1,8 @@
-"""Threads of executors give their connections back after each piece of work.
+"""Threads of executors return their connections after each piece of work.
 
-They wait for the next one for as long as the executor lives. What binds a connection
-to its greenlet, a transaction or a changed session, keeps it there. This module does
-not know what is given back: that takes part through ``concurrency.hooks``.
+They would otherwise keep them for as long as the executor lives. A transaction or a
+changed session still binds a connection to its thread. This module does not depend on
+databases, which take part through ``concurrency.hooks``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _submit: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
 
 
 def _work(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Do a piece of work; the connections are back before its result can be seen."""
+    """Do a piece of work; its connections are returned before its result is visible."""
     try:
         return fn(*args, **kwargs)
     finally:
@@ -34,6 +34,6 @@ def submit(self: Any, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Fut
 
 
 def install() -> None:
-    """Have it so for every executor of threads from now on."""
+    """Replace ``ThreadPoolExecutor.submit`` from now on."""
     if ThreadPoolExecutor.submit is not submit:
         ThreadPoolExecutor.submit = submit  # type: ignore[assignment,method-assign]

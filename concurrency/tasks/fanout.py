@@ -18,7 +18,7 @@ logger = logging.getLogger("concurrency.tasks")
 
 
 def report_others(first: BaseException, others: list[BaseException]) -> None:
-    """Add further failures to the one that is raised, and log them, so that none is lost."""
+    """Add further failures as notes to the one that is raised, and log them."""
     for other in others:
         if other is not first:
             first.add_note(f"another call failed too: {other!r}")
@@ -35,7 +35,7 @@ class _FirstFailure(Children):
 
 
 class _Tolerant(_FirstFailure):
-    """Takes errors for results."""
+    """Treats errors as results."""
 
     def is_failure(self, error: BaseException) -> bool:
         return not isinstance(error, Exception)
@@ -55,11 +55,11 @@ def gather(
     Args:
         callables: functions without arguments; ``functools.partial`` binds some.
         limit: how many may run at the same time; None means all.
-        return_exceptions: put errors in the place of results, cancel nobody.
+        return_exceptions: return errors in the place of results; cancel no call.
 
     Raises:
         Exception: what the first call to fail raised.
-        TaskCancelled: a call was killed by somebody else.
+        TaskCancelled: a call was killed from outside.
         ValueError: ``limit`` is less than 1.
     """
     for number, fn in enumerate(callables):
@@ -87,11 +87,11 @@ def map_each(
         fn: the function to call.
         items: any iterable, also one that never ends.
         limit: how many calls may run at the same time; None means all.
-        return_exceptions: put errors in the place of results, cancel nobody.
+        return_exceptions: return errors in the place of results; cancel no call.
 
     Raises:
         Exception: what the first call to fail raised.
-        TaskCancelled: a call was killed by somebody else.
+        TaskCancelled: a call was killed from outside.
         ValueError: ``limit`` is less than 1.
     """
     return _collect(((fn, (item,)) for item in items), limit, return_exceptions)

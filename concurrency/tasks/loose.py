@@ -29,8 +29,8 @@ def spawn(fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Greenle
     """Start ``fn(*args, **kwargs)`` in a greenlet that may outlive the caller.
 
     It inherits context variables, language, time zone and deadline; its database
-    connections return to their pool when it ends. An error that nobody joins is
-    reported by the hub, as gevent does. Use ``TaskGroup`` where the caller waits.
+    connections return to their pool when it ends. An error of a greenlet that is
+    never joined is logged. Use ``TaskGroup`` where the caller waits.
 
     Returns:
         The greenlet, started.
@@ -43,7 +43,7 @@ def spawn(fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Greenle
 
 
 class Loose(gevent.Greenlet):  # type: ignore[type-arg]
-    """A greenlet that nobody has to wait for."""
+    """A greenlet that may outlive the one that started it."""
 
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -73,7 +73,7 @@ def outstanding() -> list[Greenlet]:
 
 
 def forget_all() -> None:
-    """Wait for none of them; in a child process, where they do not run."""
+    """Forget the greenlets of ``spawn``; for a child process, in which they do not run."""
     _outstanding.clear()
 
 
@@ -91,7 +91,7 @@ def joinall(greenlets: Iterable[Greenlet], *, timeout: float | None = None) -> l
     Raises:
         Exception: what the first greenlet to fail raised.
         TimeoutError: some are still running; the message names them.
-        TaskCancelled: a greenlet was killed by somebody else.
+        TaskCancelled: a greenlet was killed from outside.
     """
     waited_for = list(greenlets)
     for greenlet in waited_for:

@@ -1,4 +1,4 @@
-"""What greenlets are called in messages: by what they run and where they were spawned."""
+"""Names of greenlets for messages: what they run and where they were spawned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["call_of", "name_of", "thread_of"]
 
 
 def name_of(greenlet: Any) -> str:
-    """Return how to call a greenlet in a message, as `task "slow", spawned at views.py:48`."""
+    """Return the name of a greenlet, such as `task "slow", spawned at views.py:48`."""
     if greenlet is None:
         return "a greenlet that is gone"
     if not isinstance(greenlet, gevent.Greenlet):
@@ -32,7 +32,7 @@ def name_of(greenlet: Any) -> str:
 
 
 def call_of(greenlet: Any) -> Any:
-    """Return what a greenlet of gevent calls, below what this package puts around it."""
+    """Return the function that a greenlet calls, without the wrappers of this package."""
     call = _call_of(greenlet)
     while isinstance(call, partial):
         call = call.func
@@ -41,7 +41,7 @@ def call_of(greenlet: Any) -> Any:
 
 
 def thread_of(greenlet: Any) -> threading.Thread | None:
-    """Return the thread that a greenlet is, as ``threading`` starts them; else None."""
+    """Return the ``threading.Thread`` that runs as a greenlet, or None."""
     owner = getattr(_call_of(greenlet), "__self__", None)
     return owner if isinstance(owner, threading.Thread) else None
 

@@ -1,8 +1,8 @@
 """Native threads that do one piece of work after another.
 
-A thread that has nothing to do waits on its hub if it has one: greenlets that a call has
-started there, as the background worker of an SDK, run on after the call. gevent's
-``ThreadPool`` waits natively, and they would not.
+An idle thread waits on its hub if it has one, so that greenlets that a call has started
+there, such as the background worker of an SDK, keep running after the call. In gevent's
+``ThreadPool``, which waits natively, they would not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _start_new_thread = get_original("_thread", "start_new_thread")
 
 
 class _Calls(SimpleQueue):
-    """Goes to the thread that was busy last: its connections are open, its caches warm."""
+    """Wakes the thread that was busy last: its connections are open, its caches warm."""
 
     __slots__ = ()
 
@@ -31,13 +31,13 @@ class NativeThreads:
     """The native threads of one hub, started when they are needed.
 
     Args:
-        hub: whose greenlets call ``run``.
-        most: how many there may be; more calls wait for one.
+        hub: the hub whose greenlets call ``run``.
+        most: the largest number of threads; further calls wait for one.
     """
 
     def __init__(self, hub: Any, most: int) -> None:
         self._most = most
-        # Keeps the loop going while greenlets wait: what they wait for is outside of it.
+        # Keeps the loop running while greenlets wait: what they wait for is outside of it.
         self._watcher = hub.loop.async_()
         self._waiting = 0
         self._started = 0
@@ -83,7 +83,7 @@ class NativeThreads:
             self._started += 1
 
     def forget(self) -> None:
-        """Wake none of them; in a child process, where they do not run."""
+        """Forget the threads; for a child process, in which they do not run."""
         self._calls.forget_waiters()
         self._watcher.stop()
         self._started = 0
@@ -94,11 +94,11 @@ class NativeThreads:
 
 
 def _nothing() -> None:
-    """Nobody sends to the watcher."""
+    """Do nothing: the watcher is never triggered."""
 
 
 def _serve(calls: SimpleQueue, unfinished: deque[None]) -> None:
-    """Do what is asked for until None is; runs in a native thread."""
+    """Do calls until the next one is None; runs in a native thread."""
     while (call := calls.get()) is not None:
         work, over = call
         error = _error_of(work)

@@ -1,7 +1,8 @@
 """``offload``: code that blocks or computes, in a native thread.
 
-The threads are ours, not the hub's ten, which DNS and files share. What a call starts
-with ``threading.Thread`` is a greenlet of its thread, and runs on when the call is over.
+The threads are separate from the hub's ten, which DNS and files share. A
+``threading.Thread`` that a call starts is a greenlet of its thread, and keeps running when
+the call is over.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class OffloadStatistics:
 
     Attributes:
         max_threads: how many calls may run at the same time.
-        running: calls that run now, whether or not somebody waits for them.
+        running: calls that run now, whether or not their caller still waits.
         abandoned: those of them whose caller was cancelled.
         waiting: calls that wait for a thread.
     """
@@ -65,7 +66,9 @@ class _Call:
             self.running = False
             _calls.discard(self)
         if self.error is not None and self.abandoned:
-            logger.error("offloaded call failed after its caller had gone", exc_info=self.error)
+            logger.error(
+                "offloaded call failed after its caller had been cancelled", exc_info=self.error
+            )
 
     def _run(self) -> None:
         try:
@@ -126,7 +129,7 @@ def _threads() -> NativeThreads:
 
 
 def _after_fork() -> None:
-    """Leave the parent's threads, which do not run here."""
+    """Forget the threads of the parent process, which do not run here."""
     _calls.clear()
     threads = forget(_KEY)
     if threads is not None:

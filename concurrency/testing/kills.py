@@ -41,12 +41,12 @@ def kill_at_every_switch(
     leased, nothing being opened or discarded, and the next query served.
 
     Args:
-        fn: what to run; it has to succeed when nobody interrupts it, also after the
+        fn: what to run; it has to succeed when it is not interrupted, also after the
             interrupted runs.
         check: called after each run, to look whether what ``fn`` left is right.
         how: "kill" is ``Greenlet.kill``, "timeout" a ``gevent.Timeout``, and
             "deadline" a ``concurrency.deadline`` that runs out around ``fn``.
-        most: waits after which it is taken for endless.
+        most: the number of waits after which ``fn`` counts as endless.
 
     Returns:
         How many places there were.
@@ -81,7 +81,7 @@ class _Run:
         self._busy_before = busy()
 
     def to_the_end(self) -> None:
-        """Run the function; raises what it raised if nobody interrupted it."""
+        """Run the function; raises what it raised if it was not interrupted."""
         self._victim: Any = gevent.Greenlet(self._body)
         with _tracing(self._look), gevent.Timeout(_RUN_LIMIT, self._stuck()):
             self._victim.start()
@@ -97,7 +97,7 @@ class _Run:
             else:
                 self._fn()
         except (Exception, gevent.Timeout):
-            # What an interruption was turned into is the function's own affair.
+            # The function may turn an interruption into any error.
             if self.place is None:
                 raise
 
@@ -124,7 +124,7 @@ class _Run:
             self._limit.expire()
 
     def examine(self, check: Callable[[], object] | None) -> None:
-        """Look whether all is right afterwards; an error says where the interruption was."""
+        """Check the state afterwards; an error names the place of the interruption."""
         try:
             _assert_settled(self._busy_before)
             if check is not None:
@@ -148,7 +148,7 @@ class _Run:
 
 @contextmanager
 def _tracing(look: Callable[[Any], None]) -> Iterator[None]:
-    """Have a function see each switch; whoever traces already goes on doing so."""
+    """Call a function at each switch; a trace function that is set keeps being called."""
     previous: Any = greenlet.gettrace()
 
     def trace(event: Any, arguments: tuple[Any, Any]) -> None:
@@ -179,7 +179,7 @@ def _assert_settled(before: dict[str, int]) -> None:
         with connections[alias].cursor() as cursor:
             cursor.execute("SELECT 1")
             if cursor.fetchone() != (1,):
-                raise AssertionError(f"{alias!r} gave a wrong answer")
+                raise AssertionError(f"{alias!r} returned a wrong result")
 
     for _ in range(2):
         if not wait_until(is_settled, _SETTLE_LIMIT):

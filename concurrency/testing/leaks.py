@@ -1,4 +1,4 @@
-"""What a test may have left behind: greenlets, leases, context variables."""
+"""Finds what a test leaves behind: greenlets, leases, context variables."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def assert_nothing_left(patience: float = PATIENCE) -> Iterator[None]:
     """Fail when a block leaves a lease or a greenlet behind, or changes the context.
 
     The block's own connection is closed, unless it is inside ``atomic``, as it is in
-    a ``TestCase``. What has to end gets a moment for it. Of the context only the
-    variables of this package are looked at.
+    a ``TestCase``. Greenlets get a moment to end. Of the context only the variables of
+    this package are checked.
 
     Args:
         patience: seconds that greenlets get to end and pools to settle.

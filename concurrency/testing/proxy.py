@@ -1,4 +1,4 @@
-"""A TCP proxy that can be slowed, made deaf, and cut, to test what a network does."""
+"""A TCP proxy that can be slow, stop forwarding and reset, to test network failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gevent.server import StreamServer
 
 
 class TCPProxy:
-    """Forward a free port of loopback to a server, as badly as told.
+    """Forward a free port of loopback to a server, with failures on request.
 
     Use it as a context manager; ``host`` and ``port`` are where it listens.
 
@@ -97,7 +97,7 @@ class TCPProxy:
             self.refused += 1
             _reset(client)
             return
-        # From now on, so that who waits at a deaf proxy is not left waiting at its end.
+        # From now on, so that a client of a proxy that does not forward is closed at its end.
         self._sockets.add(client)
         if self.connect_delay:
             gevent.sleep(self.connect_delay)

@@ -1,7 +1,7 @@
 """One connection, used in turns; a turn begins with a savepoint and may go back to it.
 
-Savepoints are set and ended by stewards: greenlets that nobody knows, so that no
-kill reaches them and each turn ends as it should.
+Savepoints are set and ended by stewards: greenlets that no other code has a reference to,
+so that they are never killed and each turn ends as it should.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class SharedConnection:
         if isinstance(turn, SavepointTurn):
             self.abandon(turn)
 
-    # Stewards: greenlets that nobody knows and so nobody kills
+    # Stewards: greenlets that are never killed, as no other code has a reference to them
 
     def _have_done(self, work: Callable[[SavepointTurn], None], turn: SavepointTurn) -> None:
         error = self._steward(work, turn).get()

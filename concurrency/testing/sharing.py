@@ -53,7 +53,7 @@ class SharedConnectionsMixin:
 
 
 def _offer(borrower: Any) -> None:
-    """Let a wrapper that is about to connect borrow, if a test has something to lend."""
+    """Let a wrapper that is about to connect borrow the connection of a test, if there is one."""
     if isinstance(borrower, Borrower):
         restore_class(borrower)  # its last attempt has failed
     for lender in fan_out_in_atomic.users_of(borrower.alias):

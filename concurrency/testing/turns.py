@@ -1,8 +1,8 @@
-"""Whose turn it is with something that serves one greenlet at a time.
+"""Turns of greenlets with something that serves one at a time.
 
-Turns are a stack: who has one and waits for others is passed by those whom it has
-started, near or far, and goes on when they have ended theirs. Everybody else
-queues. It knows nothing of databases, and works across native threads.
+Turns form a stack: descendants of a greenlet that has a turn and waits may take one on top
+of it, and it goes on when theirs have ended. All other greenlets queue. This module does
+not depend on databases, and works across native threads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gevent.monkey import get_original
 
 from concurrency import kinship
 
-# Seconds after which one who waits looks whether somebody has died with a turn.
+# Seconds after which a waiting greenlet checks whether the owner of a turn has died.
 _LOOK = 0.1
 
 
@@ -26,8 +26,8 @@ class Turn:
     """The right of one greenlet to the use of something.
 
     Attributes:
-        depth: how many uses are under way; nested ones are of the same greenlet.
-        is_ending: whether somebody is about to end it.
+        depth: uses in progress; nested ones are of the same greenlet.
+        is_ending: whether its end has begun.
     """
 
     __slots__ = ("_ancestors", "_owner", "depth", "is_ending")
@@ -74,7 +74,7 @@ def _parents_of(greenlet: Any) -> Iterator[Any]:
 
 
 class Turns:
-    """The turns that are taken, and who waits for one.
+    """The turns that are taken, and the queue for the next.
 
     Args:
         bury: called with a turn whose greenlet has died, to end it.
@@ -94,7 +94,7 @@ class Turns:
             turn: a new one, or one that was left and not ended.
             seconds: how long to wait.
         """
-        # Decided here, under the lock: whether nobody is in the way.
+        # Decided here, under the lock: whether the turn is free.
         with self._lock:
             if turn.depth:
                 turn.depth += 1
@@ -142,7 +142,7 @@ class Turns:
             self._serve()
 
     def holder(self) -> Any:
-        """Return the greenlet that is in the way of others, or None."""
+        """Return the greenlet whose turn it is, or None."""
         with self._lock:
             return self._stack[-1].owner() if self._stack else None
 
@@ -157,7 +157,7 @@ class Turns:
             self._stack.append(turn)
 
     def _serve(self) -> None:
-        """Let the first who may; under the lock."""
+        """Grant the first turn in the queue that may be granted; under the lock."""
         if self._stack and self._stack[-1].depth:
             return
         for turn, event in self._waiting:

@@ -1,7 +1,6 @@
-"""The wrappers at both ends of a shared connection: the test's, and the others'.
+"""The wrappers at both ends of a shared connection: the test's, and those of other greenlets.
 
-What a borrower believes to be a transaction is a turn, and what it believes to be a
-statement in autocommit is one, too.
+A transaction of a borrower is a turn, and so is a statement of it in autocommit.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ class Borrower(_Sharer):
             super().ensure_connection()
 
     def obtain(self) -> None:
-        """Borrow where others lease."""
+        """Borrow the connection of the test, in the place of a lease."""
         self.connection = self.sharing.raw
         self.adopt(self.sharing.lender)
         self.autocommit = self.settings_dict["AUTOCOMMIT"]
