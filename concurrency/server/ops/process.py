@@ -19,8 +19,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from concurrency.observe.metrics import is_installed
 from concurrency.server import folder
 from concurrency.server.board import FAILED, Board
+from concurrency.server.extras import remedy
 from concurrency.server.ops.health import Finding, Health
 from concurrency.server.ops.port import Page, Server, as_json
 from concurrency.server.options import ServeOptions
@@ -32,6 +34,14 @@ logger = logging.getLogger("concurrency.server")
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 _LOOK = 0.5  # seconds between two looks for a change of state
 _LAST_WORDS = 10.0  # seconds for webhooks when the start has failed
+
+
+def _no_metrics(accept: str) -> tuple[int, str, bytes]:
+    """Say why there are no metrics."""
+    hint = f"prometheus-client is not installed: {remedy('metrics')}"
+    if is_installed():
+        hint = "the service's folder could not be made: the log says why"
+    return as_json(404, {"status": "no metrics", "hint": hint})
 
 
 def _probe(ask: Callable[[], Finding]) -> Page:
@@ -141,6 +151,8 @@ def _pages(
         from concurrency.server.ops.metrics_page import Exposition
 
         pages[options.metrics_path] = Exposition(board, metrics)
+    elif not options.no_metrics:
+        pages[options.metrics_path] = _no_metrics
     return {path.rstrip("/") or "/": page for path, page in pages.items()}
 
 

@@ -171,7 +171,9 @@ def test_metrics_that_are_off_are_not_announced(start):
     said = screen(server.text)
     assert said["ops port"].endswith("/startup /alive /ready")
     assert said["metrics"] == "off: pip install 'django-gevent-concurrency[metrics]'"
-    assert ask(server.ops_port, "/metrics")[0] == 404
+    status, page = ask(server.ops_port, "/metrics")
+    assert (status, json.loads(page)["status"]) == (404, "no metrics")
+    assert "pip install 'django-gevent-concurrency[metrics]'" in json.loads(page)["hint"]
 
 
 @pytest.mark.parametrize("kind", ["none", "import"])
