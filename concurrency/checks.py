@@ -23,8 +23,7 @@ from concurrency.db.pool import foreign_options, options
 from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
 from concurrency.patching import lateness, libraries
 from concurrency.server import checks as serving
-from concurrency.server.option_sources import current
-from concurrency.server.options import OptionError, ServeOptions
+from concurrency.server.options import ServeOptions
 from concurrency.server.options import problem as problem_of_serve
 
 Messages = list[checks.CheckMessage]
@@ -275,22 +274,14 @@ def check_server_limit(databases: Sequence[str] | None = None, **kwargs: Any) ->
             allowed = ask()
         except DatabaseError:
             continue  # Django's own message about an unreachable server is better
-        size, workers = connection.pool_options().max_size, _workers()
+        size, workers = connection.pool_options().max_size, serving.count_workers()
         if size * workers > allowed:
             found.append(
                 checks.Warning(
                     f"DATABASES[{alias!r}]: {workers} workers with pools of {size} need "
                     f"{size * workers} connections, the server allows {allowed}.",
-                    hint="Lower max_size or WEB_CONCURRENCY, or raise max_connections.",
+                    hint="Lower max_size or the number of workers, or raise max_connections.",
                     id="concurrency.W006",
                 )
             )
     return found
-
-
-def _workers() -> int:
-    """Return how many workers will run; about wrong options others complain."""
-    try:
-        return current().worker_count
-    except OptionError:
-        return ServeOptions().worker_count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from concurrency.middleware import ConcurrencyMiddleware
 from concurrency.observe import metrics
 from concurrency.server import extras
 from concurrency.server.option_sources import current
-from concurrency.server.options import OptionError
+from concurrency.server.options import OptionError, ServeOptions
 
-__all__ = ["check_extras", "check_gunicorn_file", "check_middleware"]
+__all__ = ["check_extras", "check_gunicorn_file", "check_middleware", "count_workers"]
 
 Messages = list[checks.CheckMessage]
+
+_PATIENCE = 30.0  # seconds for the project's gunicorn.conf.py
 
 _FIRST = "Make 'concurrency.middleware.ConcurrencyMiddleware' the first entry of MIDDLEWARE."
 
@@ -107,3 +110,22 @@ def check_extras(**kwargs: Any) -> Messages:
             )
         )
     return found
+
+
+def count_workers() -> int:
+    """Return how many workers `serve` would start here: `gunicorn.conf.py` may say it.
+
+    About wrong options others complain.
+    """
+    command = [sys.executable, "-m", "concurrency.server.worker_count"]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed argument list
+            command, capture_output=True, text=True, timeout=_PATIENCE
+        )
+        return int(done.stdout.split()[-1])
+    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
+        pass
+    try:
+        return current().worker_count
+    except OptionError:
+        return ServeOptions().worker_count

@@ -442,6 +442,33 @@ def test_pools_that_do_not_fit_into_the_server_are_counted(database, monkeypatch
     assert checks.check_server_limit(databases=["default"]) == []
 
 
+@pytest.mark.parametrize(
+    ("file", "variables", "expected"),
+    [
+        (None, {"WEB_CONCURRENCY": "3"}, 3),
+        ("workers = 7\n", {}, 7),
+        ("import concurrency.patch\nworkers = '7'\n", {}, 7),
+        ("print(5)\nworkers = 7\n", {"WEB_CONCURRENCY": "3"}, 3),
+        ("workers = 7\n", {"GUNICORN_CMD_ARGS": "--workers 9"}, 9),
+        ("raise SystemExit\n", {"CONCURRENCY_WORKERS": "4"}, 4),
+    ],
+)
+def test_workers_are_counted_as_serve_would_start_them(
+    monkeypatch, tmp_path, file, variables, expected
+):
+    """By gunicorn.conf.py too, which the environment beats; a broken one is no fault here."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("WEB_CONCURRENCY", "CONCURRENCY_WORKERS", "GUNICORN_CMD_ARGS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if file is not None:
+        (tmp_path / "gunicorn.conf.py").write_text(file)
+    assert serving.count_workers() == expected
+
+
 MIDDLEWARE = "concurrency.middleware.ConcurrencyMiddleware"
 COMMON = "django.middleware.common.CommonMiddleware"
 
