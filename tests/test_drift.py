@@ -269,6 +269,21 @@ def test_what_ci_runs_are_verbs_of_the_makefile() -> None:
     ), "CONTRIBUTING.md names all of them, in their order"
 
 
+def test_nobody_imports_a_private_name_of_the_library():
+    """A name with an underscore belongs to its module; ruff's SLF001 looks at the uses."""
+    private = [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in python_files("concurrency", "example_site", "settings", "bench", "deploy")
+        for name in imports(file)
+        if name.startswith("concurrency.") and any(map(is_private, name.split(".")))
+    ]
+    assert private == []
+
+
+def is_private(part: str) -> bool:
+    return part.startswith("_") and not part.startswith("__")
+
+
 def test_the_picture_of_the_levels_is_what_the_code_gives():
     """`make map` draws it anew."""
     done = subprocess.run(
