@@ -60,7 +60,10 @@ def test_it_is_one_line(tmp_path, command, variables, complaint):
     ("variable", "value", "complaint"),
     [
         ("DATABASE_URL", "nonsense", "DATABASE_URL is not like postgres://"),
+        ("DATABASE_DRIVER", "psycopg9", "is 'psycopg9', neither psycopg nor psycopg2"),
         ("PORT", "65500", "65500 + 1000 is no port"),
+        ("ENVIRONMENT", "production", "no settings module: use settings.production"),
+        ("ENVIRONMENT", "settings.production", "; DEMO_PASSWORD is missing; "),
     ],
 )
 def test_it_is_one_line_of_the_example_too(command, variable, value, complaint):
