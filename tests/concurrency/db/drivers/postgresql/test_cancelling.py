@@ -11,6 +11,7 @@ import pytest
 from psycopg import capabilities
 from psycopg.pq import TransactionStatus
 
+from concurrency.compat.psycopg2 import libpq
 from concurrency.db.drivers.postgresql import cancelling, psycopg3
 from concurrency.testing.proxy import TCPProxy
 from tests.helpers import until
@@ -20,12 +21,12 @@ LIMIT = 10.0
 
 def on_hub(connection):
     """Return a request of libpq 17."""
-    return cancelling._Request(cancelling._libpq(), connection.pgconn_ptr)
+    return cancelling._Request(libpq(), connection.pgconn_ptr)
 
 
 def in_threads(connection):
     """Return a request of an older libpq."""
-    request = cancelling._BlockingRequest(cancelling._libpq(), connection.pgconn_ptr)
+    request = cancelling._BlockingRequest(libpq(), connection.pgconn_ptr)
     server = connection.info.host, connection.info.port
     return functools.partial(cancelling.in_thread, server, request)
 
