@@ -7,7 +7,6 @@ of its own. With arguments it is one plain pytest, which gets them.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -26,9 +25,6 @@ PYTEST = [sys.executable, "-m", "coverage", "run", "-m", "pytest"]
 PROCESSES = 3
 
 LOOK = 0.2  # seconds
-
-#: Failed tests that are run once more; more of them are no matter of chance.
-MOST_AGAIN = 25
 
 
 def run(processes: int) -> int:
@@ -49,30 +45,8 @@ def run(processes: int) -> int:
             codes = [process.wait() for process in runs]
         for log, code in zip(logs, codes, strict=True):
             _show(log.read_text(errors="replace"), whole=code != 0)
-        failed = sorted({name for log in logs for name in _failed(log.read_text(errors="replace"))})
     sys.stdout.write(f"exit codes of the processes: {codes}\n")
-    code = max(codes, key=abs)
-    return _again(failed) if code == 1 and 0 < len(failed) <= MOST_AGAIN else code
-
-
-def _failed(text: str) -> list[str]:
-    """Return the tests that a process names as failed."""
-    found = re.findall(r"^(?:FAILED|ERROR) (tests/\S+\.py::.+?)(?: - .*)?$", text, re.MULTILINE)
-    return list(found)
-
-
-def _again(failed: list[str]) -> int:
-    """Run tests that have failed beside others once more, alone; return 0 if all pass.
-
-    Beside two other processes a test may run out of time on a machine that does something
-    else. That is worth a look, and is said, but a fault is what fails alone as well.
-    """
-    sys.stdout.write("once more, alone:\n" + "".join(f"  {name}\n" for name in failed))
-    sys.stdout.flush()
-    code = subprocess.call([*PYTEST, *failed])
-    if code == 0:
-        sys.stdout.write(f"{len(failed)} tests failed beside others and passed alone: see above\n")
-    return code
+    return max(codes, key=abs)
 
 
 def _start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
