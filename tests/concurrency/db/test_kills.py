@@ -135,7 +135,7 @@ def test_a_server_that_does_not_answer_the_cancel_is_left(pool, target, observer
     session = query(target.session)
     connection.close()
     victim = gevent.spawn(query, target.sleep(30))
-    gevent.sleep(0.05)
+    until(lambda: observer.running("sleep") == 1, "running")
     proxy.deafen()
     victim.kill(timeout=10)
     assert victim.dead

@@ -203,7 +203,7 @@ def test_atomic_requests(pool, target, rows, ask):
 
 
 @SERVERS
-def test_select_for_update(rows):
+def test_select_for_update(rows, observer):
     """Waits for who has the row, or does not wait, or leaves it out."""
     Row.objects.bulk_create([Row(name="free"), Row(name="locked")])
     locked, go_on = Event(), Event()
@@ -226,7 +226,7 @@ def test_select_for_update(rows):
         (free,) = Row.objects.select_for_update(skip_locked=True)
         assert free.name == "free"
     waiter = gevent.spawn(wait)
-    gevent.sleep(0.02)
+    until(lambda: observer.running("FOR UPDATE") == 1, "waiting for the row")
     assert not waiter.ready()
     go_on.set()
     assert waiter.get() == "locked"
@@ -254,12 +254,13 @@ def test_what_is_to_be_done_on_commit(pool, rows):
     def killed() -> None:
         with transaction.atomic():
             note("killed")
+            noted.set()
             Event().wait()
 
+    noted = Event()
     connection.close()
     victim = gevent.spawn(killed)
-    until(lambda: statistics().in_use == 1, "at it")
-    gevent.sleep(0.02)
+    noted.wait()
     victim.kill()
     with transaction.atomic():
         note("third")

@@ -34,7 +34,7 @@ def waiter(ends: tuple[socket.socket, socket.socket]) -> Iterator[SocketWaiter]:
 def test_it_waits_until_there_is_something_to_read(ends, waiter):
     """Others go on meanwhile, and what is possible is returned."""
     waiting = gevent.spawn(waiter.wait, READ)
-    gevent.sleep(0.01)
+    gevent.idle()
     assert not waiting.ready()
     ends[1].send(b"x")
     assert waiting.get(timeout=5) == READ
@@ -45,10 +45,10 @@ def test_it_waits_until_there_is_something_to_read(ends, waiter):
 def test_a_wait_that_was_killed_leaves_nothing_behind(ends, waiter):
     """Its watcher wakes nobody any more, and serves the next wait."""
     victim = gevent.spawn(waiter.wait, READ)
-    gevent.sleep(0.01)
+    gevent.idle()
     victim.kill()
     ends[1].send(b"x")
-    gevent.sleep(0.01)
+    gevent.idle()
     assert gevent.spawn(waiter.wait, READ).get(timeout=5) == READ
 
 

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import gevent
 import pytest
-from gevent.event import Event
 
 from concurrency.db.pool import cleaning
 from concurrency.db.pool.cleaning import is_alive, is_clean, make_clean
@@ -76,7 +75,7 @@ class SlowDriver(PaperDriver):
     def _call(self, raw, name):
         raw.calls.append(name)
         if name in self.fails:
-            Event().wait()
+            gevent.sleep(60)
 
 
 @pytest.mark.parametrize("step", ["clean", "reset"])

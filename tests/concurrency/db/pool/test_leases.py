@@ -208,16 +208,19 @@ def test_the_lease_comes_back_however_a_greenlet_ends(pool, target, observer, wa
 @pytest.mark.slow
 def test_a_dead_greenlet_without_a_link_is_found_by_the_reaper(pool):
     """Bare greenlets of which gevent knows nothing are looked for once a second."""
+    seen: list[int] = []
     query()
     connection.close()
     # It cannot wait in the hub's loop by itself; the query above has opened the connection.
-    by_spawn_raw(returns)
+    by_spawn_raw(lambda: (query(), seen.append(statistics().in_use)))
+    assert seen == [1]
     until(lambda: statistics().in_use == 0, "reaped")
 
 
 @pytest.mark.slow
 def test_the_reaper_watches_what_was_opened_for_somebody_who_is_gone(pool):
     """Who leases that connection at once has not waited for it, and is watched as well."""
+    seen: list[int] = []
     pool(max_size=1)
     gone = gevent.spawn(query)
     gevent.sleep(0)
@@ -227,7 +230,8 @@ def test_the_reaper_watches_what_was_opened_for_somebody_who_is_gone(pool):
         gevent.sleep(0)
     query()
     connection.close()
-    by_spawn_raw(returns)
+    by_spawn_raw(lambda: (query(), seen.append(statistics().in_use)))
+    assert seen == [1]
     until(lambda: statistics().in_use == 0, "reaped")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import warnings
 
-import gevent
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import InterfaceError, transaction
@@ -13,6 +12,7 @@ from django.db import InterfaceError, transaction
 from concurrency import TaskGroup, gather, joinall, map_each, spawn
 from concurrency.errors import FanOutInAtomicBlock
 from tests.concurrency.db.conftest import query
+from tests.helpers import until
 
 
 def ask() -> int:
@@ -126,6 +126,5 @@ def test_a_greenlet_that_nobody_waits_for_is_fine(pool, recwarn):
     with transaction.atomic():
         query()
         greenlet = spawn(ask)
-        while not greenlet.ready():
-            gevent.sleep(0.001)
+        until(greenlet.ready)
     assert not [warning for warning in recwarn if warning.category is RuntimeWarning]

@@ -229,8 +229,8 @@ def test_always_resets_what_functions_did_unseen(pool):
     query("DROP FUNCTION unseen()")
 
 
-def test_the_transaction_of_a_killed_holder_does_not_reach_the_next(one):
-    """Nor does what it had set."""
+def test_the_transaction_of_a_killed_holder_does_not_reach_the_next(one, observer):
+    """Neither an open transaction nor a setting of a killed holder is left in the session."""
 
     def victim():
         with transaction.atomic():
@@ -240,8 +240,7 @@ def test_the_transaction_of_a_killed_holder_does_not_reach_the_next(one):
     query()
     connection.close()
     greenlet = gevent.spawn(victim)
-    until(lambda: statistics().in_use == 1)
-    gevent.sleep(0.02)
+    until(lambda: observer.running("sleep") == 1, "running")
     greenlet.kill()
     until(lambda: statistics().in_use + statistics().discarding == 0)
     assert query("SHOW search_path") == '"$user", public'

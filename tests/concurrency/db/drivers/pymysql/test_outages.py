@@ -58,7 +58,7 @@ def test_a_restarted_server_is_used_at_once(pool, target, mariadb):
     pool(max_size=4)
     map_each(lambda _: query(target.sleep(0.02)), range(4), limit=4)
     cut = gevent.spawn(query, target.sleep(30))
-    gevent.sleep(0.05)
+    until(lambda: statistics().in_use == 1, "executing")
     mariadb.stop()
     with pytest.raises(OperationalError):
         cut.get()

@@ -138,9 +138,9 @@ def test_a_second_kill_does_not_keep_the_first_from_its_work(thread):
     greenlet = gevent.spawn(thread.run, slow, slow, budget=0.2)
     until(lambda: slow.running)
     greenlet.kill(block=False)
-    gevent.sleep(0.01)
+    gevent.idle()
     greenlet.kill(KeyError, block=False)
-    gevent.sleep(0.01)
+    gevent.idle()
     assert not greenlet.dead
     slow.interrupted = 1
     greenlet.join(5)
