@@ -111,6 +111,10 @@ def test_a_wait_that_is_woken_finds_nothing(selector: HubSelector):
     assert waiting.get(timeout=15) == []
     assert selector.wake()
     assert gevent.spawn(selector.select, None).get(timeout=15) == []
+    told: list[bool] = []
+    selector.before_wait = lambda: told.append(True)
+    selector.select(0.001)
+    assert told == [True], "the one after that waits"
 
 
 def test_another_native_thread_cannot_wake_it(selector: HubSelector):
