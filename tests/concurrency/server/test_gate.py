@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from types import SimpleNamespace
 
 import gevent
@@ -14,6 +13,7 @@ from gevent.event import Event
 from concurrency.server.worker import gate
 from concurrency.server.worker.drain import Drain
 from concurrency.server.worker.gate import Gate
+from tests.helpers import until
 
 
 class Asking:
@@ -57,13 +57,19 @@ def waiting_for(event: Event, order: list[str] | None = None):
     return application
 
 
-def burning(seconds: float):
-    """Return an application that uses the processor."""
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of the gate, which stands still until a test moves it."""
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(gate, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    return now
+
+
+def taking(clock, seconds: float):
+    """Return an application whose work takes this long."""
 
     def application(environ, start_response):
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            pass
+        clock.seconds += seconds
         start_response("200 OK", [])
         return [b"done"]
 
@@ -74,45 +80,29 @@ def test_requests_in_flight_are_limited_and_the_others_come_in_order():
     """Who is let in next is who came first."""
     event, order = Event(), []
     asking = Asking(waiting_for(event, order), limit=2)
-    for number in range(6):
-        asking.spawn(1, str(number))
-    gevent.sleep(0.01)
-    assert order == ["0", "1"]
+    greenlets = [asking.spawn(1, str(number))[0] for number in range(6)]
+    until(lambda: order == ["0", "1"])
     assert len(asking.gate.in_flight()) == 2
     assert asking.gate.waiting() == 4
     event.set()
-    gevent.sleep(0.01)
+    gevent.joinall(greenlets)
     assert order == ["0", "1", "2", "3", "4", "5"]
     assert asking.statuses == ["200 OK"] * 6
     assert not asking.gate.in_flight()
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """The time of the gate, which stands still until a test moves it."""
-    now = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(gate, "time", SimpleNamespace(monotonic=lambda: now.seconds))
-    return now
-
-
 @pytest.mark.parametrize(("shed_after", "is_served"), [(5.0, True), (1.0, False)])
 def test_a_burst_is_served_to_its_end(clock, shed_after, is_served):
     """Nobody is turned away because many come at once, if all are served within SHED_AFTER."""
-
-    def takes_some_time(environ, start_response):
-        clock.seconds += 0.04
-        start_response("200 OK", [])
-        return [b"done"]
-
-    asking = Asking(takes_some_time, shed_after=shed_after)
+    asking = Asking(taking(clock, 0.04), shed_after=shed_after)
     gevent.joinall(asking.spawn(100))
     assert (asking.statuses == ["200 OK"] * 100) is is_served
 
 
-def test_one_long_wait_is_no_overload():
-    """A view that blocks everybody once, after a pause, costs nobody his answer."""
-    asking = Asking(burning(0.15), shed_after=0.05)
-    gevent.sleep(0.06)
+def test_one_long_wait_is_no_overload(clock):
+    """A view that blocks everybody once, after a pause, costs nobody a response."""
+    asking = Asking(taking(clock, 0.15), shed_after=0.05)
+    clock.seconds += 0.06
     gevent.joinall(asking.spawn(2))
     assert asking.statuses == ["200 OK"] * 2
 
@@ -135,46 +125,54 @@ def test_an_overload_is_logged_when_it_begins_and_when_it_ends(caplog):
     assert "3 requests were turned away" in texts[1]
 
 
-@pytest.mark.slow
-def test_who_would_wait_too_long_is_answered_503_with_retry_after():
-    """When all places have been taken for long, and soon: the others are not held up."""
+def test_a_request_that_would_wait_too_long_is_answered_503_with_retry_after(clock):
+    """When all places have been taken for long it waits for 60 ms and no more."""
     event = Event()
     asking = Asking(waiting_for(event), limit=1, shed_after=0.2)
-    asking.spawn(1)
-    gevent.sleep(0.01)
+    served = asking.spawn(1)
+    until(lambda: len(asking.gate.in_flight()) == 1)
     # The line becomes permanent: somebody is always waiting.
-    gevent.joinall(asking.spawn(1))
+    first = asking.spawn(1)[0]
+
+    def is_shed() -> bool:
+        clock.seconds += 0.1
+        return first.dead
+
+    until(is_shed)
     late = asking.spawn(3)
-    begun = time.monotonic()
+    until(lambda: asking.gate.waiting() == 3)
+    clock.seconds += 0.059
+    gevent.joinall(asking.spawn(1), timeout=0.03)  # has the gate look at the line
+    assert asking.gate.shed == 1
+    clock.seconds += 0.002
     gevent.joinall(late)
-    assert asking.statuses == ["503 Service Unavailable"] * 4
+    clock.seconds += 0.06
+    until(lambda: asking.gate.shed == 5)
     assert asking.headers[-1]["Retry-After"] == "1"
     assert asking.headers[-1]["X-Request-ID"]
-    assert asking.gate.shed == 4
-    # 60 ms when nobody else is busy; bench.serving has the limit of 100.
-    assert time.monotonic() - begun < 0.5
     event.set()
-    gevent.sleep(0.01)
+    gevent.joinall(served)
+    assert asking.statuses[:-1] == ["503 Service Unavailable"] * 5
     assert asking.statuses[-1] == "200 OK"
 
 
-@pytest.mark.slow
-def test_twice_as_much_as_can_be_done_is_shed_and_the_rest_is_fast():
+def test_twice_as_much_as_can_be_done_is_shed_and_the_rest_is_fast(clock):
     """The accepted wait no longer than the limit allows, however long the overload lasts."""
-    asking = Asking(burning(0.004), shed_after=0.1)
+    asking = Asking(taking(clock, 0.004), shed_after=0.1)
     waits: list[float] = []
 
     def ask() -> None:
-        begun = time.monotonic()
+        begun = clock.seconds
         if asking.ask() == "200 OK":
-            waits.append(time.monotonic() - begun)
+            waits.append(clock.seconds - begun)
 
-    greenlets, begun = [], time.monotonic()
+    greenlets: list[gevent.Greenlet] = []
     while len(greenlets) < 400:
         # One each two milliseconds, also when the hub was late.
-        while len(greenlets) < (time.monotonic() - begun) / 0.002:
+        while len(greenlets) < clock.seconds / 0.002:
             greenlets.append(gevent.spawn(ask))
-        gevent.sleep(0.001)
+        clock.seconds += 0.0005
+        gevent.idle()
     gevent.joinall(greenlets)
     assert asking.gate.shed > 50
     # Those of the first moment had not yet been taken for an overload.
@@ -217,20 +215,21 @@ def test_the_line_goes_on_after_an_error_in_the_hub(monkeypatch, capfd):
 
     monkeypatch.setattr(asking.gate, "_patience", broken)
     greenlet = asking.spawn(1)[0]
-    gevent.sleep(0.01)
-    assert len(asking.gate.in_flight()) == 1
+    until(lambda: len(asking.gate.in_flight()) == 1)
     assert "in the hub" in capfd.readouterr().err
     greenlet.kill()
 
 
-def test_a_line_that_does_not_move_is_noticed():
+def test_a_line_that_does_not_move_is_noticed(clock):
     """It counts from the last request that was let in, and is nothing when nobody waits."""
     event = Event()
     asking = Asking(waiting_for(event), limit=1)
     assert asking.gate.stalled() == 0.0
     greenlets = asking.spawn(2)
-    gevent.sleep(0.02)
-    assert asking.gate.stalled() > 0.01
+    until(lambda: asking.gate.waiting() == 1)
+    assert asking.gate.stalled() == 0.0
+    clock.seconds += 0.02
+    assert asking.gate.stalled() == pytest.approx(0.02)
     event.set()
     gevent.joinall(greenlets)
     assert asking.gate.stalled() == 0.0
@@ -257,7 +256,7 @@ def test_a_client_that_leaves_the_line_holds_up_nobody():
     event, order = Event(), []
     asking = Asking(waiting_for(event, order), limit=1)
     first, gone, last = (asking.spawn(1, path)[0] for path in ("first", "gone", "last"))
-    gevent.sleep(0.01)
+    until(lambda: asking.gate.waiting() == 2)
     gone.kill()
     event.set()
     gevent.joinall([first, last])
