@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = [
+    "UPKEEP",
     "VARIABLE",
     "FolderError",
     "leave",
@@ -33,6 +34,9 @@ __all__ = [
 
 # Where the folder of this process's service is; workers inherit it.
 VARIABLE = "CONCURRENCY_SERVICE_FOLDER"
+
+#: Seconds between two looks for files that a cleaner of temporary folders has removed.
+UPKEEP = 2.0
 
 _LOCK = "lock"
 

@@ -15,8 +15,10 @@ from typing import Any, ParamSpec
 from concurrency.server import folder
 from concurrency.server.arbiter.service import Service
 from concurrency.server.configuration import refuse_http2
-from concurrency.server.worker import debugging, forking, reporting
+from concurrency.server.worker import debugging, forking
 from concurrency.server.worker.preparing import finish, prepare
+from concurrency.server.worker.reporting import Report
+from concurrency.server.worker.state import state_of
 from concurrency.server.worker.wrapping import wrap
 
 __all__ = [
@@ -96,7 +98,7 @@ def pre_exec(server: Any) -> None:
 def pre_fork(server: Any, worker: Any) -> None:
     """Give the worker that is about to be forked its row of the board."""
     if _service is not None:
-        worker.row = _service.row()
+        state_of(worker).row = _service.row()
         forking.announce(server.log)
     forking.expect()
 
@@ -104,19 +106,19 @@ def pre_fork(server: Any, worker: Any) -> None:
 @_hook
 def post_fork(server: Any, worker: Any) -> None:
     """Begin to report as a worker, and let go of what is the arbiter's."""
-    if _service is not None:
+    state = state_of(worker)
+    if _service is not None and state.row is not None:
         _service.in_worker()
-        worker.row.claim(worker.pid)
-        reporting.mine = reporting.Report(
-            worker, worker.row, _service.options, collects=_service.collects
-        )
+        state.row.claim(worker.pid)
+        state.report = Report(worker, state.row, _service.options, collects=_service.collects)
 
 
 @_hook
 def child_exit(server: Any, worker: Any) -> None:
     """Free the row of a worker that has ended."""
-    if _service is not None:
-        _service.ended(worker.row)
+    row = state_of(worker).row
+    if _service is not None and row is not None:
+        _service.ended(row)
 
 
 @_hook
@@ -129,26 +131,25 @@ def on_exit(server: Any) -> None:
 @_hook
 def pre_request(worker: Any, req: Any) -> None:
     """Count a request that begins, and note that its client is not idle."""
-    if reporting.mine is not None:
-        reporting.mine.began(req)
-    drain, unreader = getattr(worker, "drain", None), getattr(req, "unreader", None)
+    state = state_of(worker)
+    if state.report is not None:
+        state.report.began(req)
     # Our own worker knows its connections; gunicorn's does not tell which are idle.
-    if drain is not None and unreader is not None:
-        drain.is_busy(getattr(unreader, "sock", None))
+    if not state.speaks_http:
+        state.drain.is_busy(req.unreader.sock)
 
 
 @_hook
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
     """Count a request that has ended, and note that its client may send the next."""
-    if reporting.mine is not None:
-        reporting.mine.ended(req, environ, resp)
-    # What is in the environment is a handle of it, for the application.
-    drain, unreader = getattr(worker, "drain", None), getattr(req, "unreader", None)
-    sock = getattr(unreader, "sock", None)
-    if drain is not None and sock is not None:
-        drain.is_idle(sock)
-        if drain.begun is not None:
-            drain.close_idle()
+    state = state_of(worker)
+    if state.report is not None:
+        state.report.ended(req, environ, resp)
+    if not state.speaks_http:
+        # What is in the environment is a handle of it, for the application.
+        state.drain.is_idle(req.unreader.sock)
+        if state.drain.begun is not None:
+            state.drain.close_idle()
 
 
 @_hook
@@ -158,8 +159,9 @@ def post_worker_init(worker: Any) -> None:
         worker.wsgi = wrap(worker.wsgi, _service.options)
         debugging.listen(_service.options)
     prepare(worker)
-    if reporting.mine is not None:
-        reporting.mine.start()
+    report = state_of(worker).report
+    if report is not None:
+        report.start()
 
 
 @_hook
@@ -169,6 +171,6 @@ def worker_exit(server: Any, worker: Any) -> None:
     gunicorn has waited for the requests; what they left behind gets what remains of
     the graceful timeout.
     """
-    if hasattr(worker, "drain"):
+    if state_of(worker).gate is not None:
         finish(worker)
     folder.leave()

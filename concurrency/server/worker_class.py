@@ -47,9 +47,7 @@ def name_of(found: Any) -> str:
 
 def has_everything(loaded: type) -> bool:
     """Return whether a loaded class is this package's, or derived from it."""
-    from concurrency.server.worker.worker import GeventWorker
-
-    return issubclass(loaded, GeventWorker)
+    return issubclass(loaded, load_class(DEFAULT))
 
 
 def _serves_greenlets(loaded: Any) -> bool:

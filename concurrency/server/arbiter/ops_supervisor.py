@@ -3,7 +3,7 @@
 One socket pair ties the two together. The arbiter keeps one end: when it closes, however
 the arbiter ends, the ops process ends; when the other end closes, the ops process has
 died and another is started. The listening socket stays with the arbiter, so nobody is
-refused meanwhile. Needs a patched process: what waits here is a greenlet.
+refused meanwhile. Needs a patched process, where who waits here holds up no other.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 from typing import Any
 
-import gevent
-from gevent.lock import BoundedSemaphore
-
+from concurrency.hub.background import start
 from concurrency.observe import metrics
 from concurrency.server.options import ServeOptions
 
@@ -93,21 +92,20 @@ class Keeper:
         self._listener = _inherited() or _listen(address)
         self._child: Child | None = None
         self._ended = False
-        self._starting = BoundedSemaphore()
+        self._starting = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Keeper of {self._child} at {self._address}>"
 
     def start(self) -> None:
         """Start the ops process; from now on there is one."""
-        # Bare greenlets: nobody finds them by looking for `gevent.Greenlet` to kill.
-        gevent.spawn_raw(self._keep, self._spawn())
+        start(self._keep, self._spawn())
 
     def replace(self, options: ServeOptions) -> None:
         """Start one with new code and new options; the old one serves until it is ready."""
         self._set(options)
         self._plan["announce"] = False
-        gevent.spawn_raw(self._keep, Child(self._listener, {**self._plan, "successor": True}))
+        start(self._keep, Child(self._listener, {**self._plan, "successor": True}))
 
     def stop(self) -> None:
         """Let the ops process end; for the arbiter's own end."""
@@ -165,7 +163,7 @@ class Keeper:
             if self._ended or child is not self._child:
                 return
             self._log.error("%r has ended, another is started", child)
-            gevent.sleep(max(0.0, _LEAST_LIFE - (time.monotonic() - child.born)))
+            time.sleep(max(0.0, _LEAST_LIFE - (time.monotonic() - child.born)))
             child = self._spawn_at_last(child)
 
     def _spawn_at_last(self, child: Child) -> Child:
@@ -175,7 +173,7 @@ class Keeper:
                 return self._spawn()
             except OSError as error:  # there is no free descriptor, process or memory
                 self._log.error("the ops process cannot be started, it is tried again: %s", error)
-            gevent.sleep(_AGAIN)
+            time.sleep(_AGAIN)
         return child
 
     def _take_over(self, child: Child) -> None:

@@ -22,7 +22,6 @@ from concurrency.server.configuration import collect_metrics, effective, private
 from concurrency.server.option_sources import current, identity
 from concurrency.server.options import PROBES, OptionError, ServeOptions
 from concurrency.server.record import Record
-from concurrency.server.worker.reporting import UPKEEP
 
 __all__ = ["Service"]
 
@@ -46,7 +45,7 @@ class Service:
             _refuse(line)
         private_folder()
         self.board = Board()
-        self._upkeep = Periodic("the upkeep of the service's folder", UPKEEP, self._restore)
+        self._upkeep = Periodic("the upkeep of the service's folder", folder.UPKEEP, self._restore)
         self._upkeep.start()
         self.board.say(note="starts", wanted=server.num_workers)
         self._keeper: Keeper | None = None if self.options.no_ops else self._keep(server)
@@ -92,8 +91,9 @@ class Service:
     def opened(self, server: Any) -> None:
         """Say that the port is open; with all that an operator wants to see, after `serve`."""
         self.board.say(phase=STARTED, note="")
-        if self._survey is not None:
-            with suppress(OSError):  # standard output may be closed, or on a full disk
+        # Python has no sys.stdout where descriptor 1 was closed; the disk behind it may be full.
+        if self._survey is not None and sys.stdout is not None:
+            with suppress(OSError):
                 sys.stdout.write(screen(server, self.options, self._survey))
                 sys.stdout.flush()
 

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from concurrency.observe.metrics import is_installed
@@ -120,7 +121,8 @@ class _Process:
             self._serving.start()
         if not self._announces:
             self._watch.start()
-        self._channel.send(b"r")
+        with suppress(OSError):  # the arbiter has gone, and this process is about to end
+            self._channel.send(b"r")
 
 
 def _examine(

@@ -20,10 +20,10 @@ from concurrency.observe.greenlets import note_births
 from concurrency.observe.hub import Monitor
 from concurrency.server import folder
 from concurrency.server.option_sources import current
-from concurrency.server.worker import reporting
 from concurrency.server.worker.drain import TO_CANCEL, Drain
 from concurrency.server.worker.front import Front
 from concurrency.server.worker.gate import Gate
+from concurrency.server.worker.state import state_of
 from concurrency.server.worker.window import Window
 from concurrency.tasks import outstanding
 
@@ -41,23 +41,21 @@ def prepare(worker: Any) -> None:
     Args:
         worker: gunicorn's, with its application loaded. Doing it twice does nothing.
     """
-    if hasattr(worker, "gate"):
+    state = state_of(worker)
+    if state.gate is not None:
         return
     _import_what_requests_use()
-    drain = getattr(worker, "drain", None)
-    if drain is None:
-        drain = worker.drain = Drain()
-        _watch_for_sigterm(drain)
-    options = current()
+    drain, options = state.drain, current()
     drain.delay = options.drain_delay
-    if reporting.mine is not None:
-        drain.then = partial(reporting.mine.row.write, draining=True)
-    shed_after = conf.SHED_AFTER or getattr(worker, "shed_after", None)
-    worker.gate = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=shed_after)
-    worker.wsgi = worker.gate
-    if not getattr(worker, "completes_bodies", False):
+    if state.row is not None:
+        drain.then = partial(state.row.write, draining=True)
+    shed_after = conf.SHED_AFTER or state.shed_after
+    state.gate = Gate(worker.wsgi, drain, limit=conf.MAX_IN_FLIGHT, shed_after=shed_after)
+    worker.wsgi = state.gate
+    if not state.speaks_http:
+        _watch_for_sigterm(drain)
         worker.wsgi = Front(
-            worker.gate,
+            state.gate,
             max_body_size=options.max_body_size,
             min_rate=options.min_rate,
             folder=options.spool_dir,
@@ -93,9 +91,9 @@ def _let_be_watched(worker: Any) -> None:
         Monitor(conf.HUB_BLOCKED_AFTER).start()
     own = folder.own()
     if own is not None:
-        worker.window = Window(own, ", ".join(map(_address, worker.sockets)))
+        window = state_of(worker).window = Window(own, ", ".join(map(_address, worker.sockets)))
         try:
-            worker.window.open()
+            window.open()
         except OSError as error:
             worker.log.warning("`manage.py greenlets` will not show this worker: %s", error)
 
@@ -126,9 +124,10 @@ def finish(worker: Any, connections: Group | None = None) -> None:
         worker: gunicorn's, which has waited for the requests.
         connections: those that still have work.
     """
-    drain: Drain = worker.drain
-    if hasattr(worker, "window"):
-        worker.window.close()
+    state = state_of(worker)
+    drain = state.drain
+    if state.window is not None:
+        state.window.close()
     left = outstanding()
     if left:
         gevent.wait(left, timeout=max(0.0, drain.left(worker.cfg.graceful_timeout)))

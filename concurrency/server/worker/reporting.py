@@ -1,6 +1,6 @@
 """What a worker reports of itself: its row of the board, four times a second and by request.
 
-Knows nothing of who reads it. `mine` is the report of this process, once it is a worker.
+Does not depend on who reads it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 from concurrency.db import pool_statistics
 from concurrency.hub.periodic import Periodic
 from concurrency.observe import metrics
+from concurrency.server import folder
 from concurrency.server.board import Row
 from concurrency.server.options import ServeOptions
 
-__all__ = ["PERIOD", "UPKEEP", "Memory", "Report", "mine"]
+__all__ = ["PERIOD", "Memory", "Report"]
 
 PERIOD = 0.25  # seconds between two beats
-UPKEEP = 2.0  # seconds between two looks for files that are missing
 
 # Linux alone has it; where it is missing the memory is not watched.
 _STATM = Path("/proc/self/statm")
@@ -31,7 +31,7 @@ class Report:
     """The state of this worker, on its row.
 
     Args:
-        worker: gunicorn's.
+        worker: gunicorn's, with its state.
         row: where it is written.
         options: with the limit of memory.
         collects: whether there are metrics.
@@ -53,7 +53,7 @@ class Report:
         self._periodic = Periodic(
             "the report of this worker", PERIOD, self._look, pulse=self.row.beat
         )
-        self._upkeep = Periodic("the upkeep of this worker's files", UPKEEP, self._restore)
+        self._upkeep = Periodic("the upkeep of this worker's files", folder.UPKEEP, self._restore)
         if collects:
             metrics.name_files(str(row.number))
 
@@ -92,18 +92,18 @@ class Report:
         with suppress(FileNotFoundError):  # the folder is the arbiter's to make again
             if self._collects:
                 metrics.restore()
-            window = getattr(self._worker, "window", None)
+            window = self._worker.concurrency.window
             if window is not None:
                 window.restore()
 
     def _look(self) -> None:
         pools, memory = pool_statistics(), self._memory.resident()
-        gate, unsent = (getattr(self._worker, name, None) for name in ("gate", "unsent"))
+        state = self._worker.concurrency
         self.row.write(
             waiters=sum(pool.waiting for pool in pools.values()),
             memory=memory,
-            stalled=0.0 if gate is None else gate.stalled(),
-            unsent=0 if unsent is None else unsent.size,
+            stalled=0.0 if state.gate is None else state.gate.stalled(),
+            unsent=0 if state.unsent is None else state.unsent.size,
         )
         if self._metrics is not None:
             self._metrics.lag(self.row.read().lag)
@@ -115,10 +115,6 @@ class Report:
             )
             # What gunicorn does after max_requests: it takes no more, and ends what it has.
             self._worker.alive = False
-
-
-# The report of this process, once it is a worker.
-mine: Report | None = None
 
 
 class Memory:

@@ -24,7 +24,6 @@ from gunicorn.workers import ggevent
 
 from concurrency.server.configuration import refuse_http2
 from concurrency.server.option_sources import current
-from concurrency.server.worker.drain import Drain
 from concurrency.server.worker.http1.body import Store
 from concurrency.server.worker.http1.connections import Connections
 from concurrency.server.worker.http1.limits import Limits
@@ -32,6 +31,7 @@ from concurrency.server.worker.http1.protocol import Protocol
 from concurrency.server.worker.http1.rules import unsupported
 from concurrency.server.worker.preparing import finish, prepare
 from concurrency.server.worker.sockets import Server
+from concurrency.server.worker.state import State
 from concurrency.server.worker.unsent import OVER, Unsent
 
 __all__ = ["GeventWorker"]
@@ -56,12 +56,10 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             of an answer.
         rate_over: seconds over which the rate of a client is averaged.
         shed_after: what ``CONCURRENCY["SHED_AFTER"]`` is where it is None.
-        completes_bodies: whether a body is there when its request is let in.
         connections: those of its clients.
-        unsent: the bytes of answers that wait for slow clients.
+        concurrency: what this package keeps of it.
     """
 
-    completes_bodies = True
     head_limit = 10.0
     stall_limit = 30.0
     rate_over = OVER
@@ -69,12 +67,11 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.drain = Drain()
+        self.concurrency = State(shed_after=self.shed_after, speaks_http=True)
         self._change = Event()
         # One more than there may be: only a client that is accepted can take another's place.
         self._greenlets = Pool(self.worker_connections + 1)
         self.connections = Connections(self.worker_connections, self._change.set)
-        self.unsent = Unsent()
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -90,16 +87,17 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to drain; a signal handler."""
-        self.drain.begin()
+        self.concurrency.drain.begin()
         self.alive = False
 
     def run(self) -> None:
         """Serve until told to end; then end in order."""
         prepare(self)
+        options, unsent = current(), Unsent()
+        unsent.limit = options.max_unsent
+        self.concurrency.unsent = unsent
         # gunicorn looks up twenty settings for each request, and each is a search.
         self.cfg.__dict__.update((name, one.get()) for name, one in self.cfg.settings.items())
-        options = current()
-        self.unsent.limit = options.max_unsent
         limits = Limits(
             head=self.head_limit,
             stall=self.stall_limit,
@@ -108,7 +106,7 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
             over=self.rate_over,
         )
         store = Store(folder=options.spool_dir or None, most=options.max_spooled)
-        protocol = Protocol(self, limits, store=store, body=options.max_body_size or None)
+        protocol = Protocol(self, limits, unsent, store=store, body=options.max_body_size or None)
         servers = [self._serve(listener, protocol) for listener in self.sockets]
         # The hub sleeps in the kernel: without this a signal waits for the next heartbeat.
         watcher = get_hub().loop.io(self.PIPE[0], _READ)
@@ -146,19 +144,20 @@ class GeventWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def _end(self, servers: list[Server]) -> None:
         """End in order: delay, listeners, idle connections, requests, spawned greenlets."""
-        if self.drain.begun is not None:
-            open_until = self.drain.begun + self.drain.delay
+        drain = self.concurrency.drain
+        if drain.begun is not None:
+            open_until = drain.begun + drain.delay
             while (left := open_until - time.monotonic()) > 0:
                 self._wait(min(left, 1.0))
-        self.drain.begin()
+        drain.begin()
         for server in servers:
             # Who has connected already would be turned away with the listener.
             server.take_backlog(self.cfg.backlog)
             server.close()
-        while len(self._greenlets) and self.drain.left(self.cfg.graceful_timeout) > 0:
+        while len(self._greenlets) and drain.left(self.cfg.graceful_timeout) > 0:
             self.connections.close_idle()
             self.connections.sweep()
             self._wait(_LOOK)
         finish(self, self._greenlets)
-        seconds = time.monotonic() - (self.drain.begun or 0.0)
+        seconds = time.monotonic() - (drain.begun or 0.0)
         self.log.info("Worker has ended what it had begun in %.2f s (pid: %s)", seconds, self.pid)

@@ -231,14 +231,18 @@ class Served:
     Args:
         folder: where the project is written.
         arguments: those of `serve`.
+        redirection: of its output, as a shell takes it.
         variables: more environment.
     """
 
-    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, redirection: str = "", **variables: str
+    ) -> None:
         self.folder = write_project(folder)
         self.port, self.ops_port = free_port(), free_port()
         self._log = folder / "log"
         self._arguments = arguments
+        self._redirection = redirection
         self._variables = {
             "CONCURRENCY_PORT": str(self.port),
             "CONCURRENCY_OPS_PORT": str(self.ops_port),
@@ -251,7 +255,10 @@ class Served:
         """Start it, also again."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "manage.py", "serve", *self._arguments],
+                [
+                    *("sh", "-c", f'exec "$@" {self._redirection}', "sh"),
+                    *(sys.executable, "-W", "error", "manage.py", "serve", *self._arguments),
+                ],
                 cwd=self.folder,
                 env=environment(self.folder, **self._variables),
                 stdout=log,

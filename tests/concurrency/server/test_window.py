@@ -54,7 +54,7 @@ def shown(server, folder, *arguments) -> str:
 def test_greenlets_are_shown_with_request_parent_wait_and_statement(start, tmp_path):
     """Also those of one worker whose hub is blocked, which tells who blocks it."""
     server = start("--timeout", "300", worker=STOCK, DJANGO_SETTINGS_MODULE="")
-    asking, gathering, blocking = (server.connect() for _ in range(3))
+    asking, gathering = server.connect(), server.connect()
     asking.send("/query/120/", "X-Request-ID: asks")
     gathering.send("/gather/120/", "X-Request-ID: gathers")
     service = dict(folder.running())[server.process.pid]
@@ -67,7 +67,8 @@ def test_greenlets_are_shown_with_request_parent_wait_and_statement(start, tmp_p
         )
 
     until(runs, "the statement runs")
-    blocking.send("/stuck/", "X-Request-ID: blocks")
+    # Not before: gunicorn closes a connection on which nothing comes for two seconds.
+    server.connect().send("/stuck/", "X-Request-ID: blocks")
     server.wait_for("the hub is blocked")
     text = shown(server, tmp_path)
     assert re.search(r"\d s  .*GET /query/120/ id asks .*SELECT pg_sleep", text)

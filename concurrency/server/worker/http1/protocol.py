@@ -18,6 +18,7 @@ from gunicorn.http.wsgi import base_environ
 from gunicorn.sock import ssl_context
 
 from concurrency.server.worker.answers import has_one_chunk, is_complete
+from concurrency.server.worker.gate import Gate
 from concurrency.server.worker.http1 import proxy
 from concurrency.server.worker.http1.body import Store
 from concurrency.server.worker.http1.connection import Connection
@@ -41,8 +42,9 @@ class Protocol:
     """HTTP/1 for the clients of one worker.
 
     Args:
-        worker: gunicorn's, with its application loaded.
+        worker: ours, prepared.
         limits: how long and how slow clients may be.
+        unsent: counts the bytes of responses that wait for slow clients.
         store: where bodies are kept.
         body: bytes that a body may have; None for any number.
     """
@@ -51,6 +53,7 @@ class Protocol:
         self,
         worker: Any,
         limits: Limits,
+        unsent: Unsent,
         *,
         store: Store,
         body: int | None = None,
@@ -58,7 +61,8 @@ class Protocol:
         cfg = worker.cfg
         self.worker = worker
         self.connections: Connections = worker.connections
-        self.unsent: Unsent = worker.unsent
+        self.unsent = unsent
+        self._gate: Gate = worker.concurrency.gate
         self.tls: ssl.SSLContext | None = ssl_context(cfg) if cfg.is_ssl else None
         self.limits = limits
         self.rules = Rules.of(cfg, body=body)
@@ -105,8 +109,8 @@ class Protocol:
 
     def refuses_work(self) -> Refusal | None:
         """Return why a body is not read, if the gate would not let its request in."""
-        if self.worker.gate.sheds():
-            self.worker.gate.shed += 1
+        if self._gate.sheds():
+            self._gate.shed += 1
             return Refusal(503, "The server has more to do than it can. Try again in a moment.")
         return None
 
