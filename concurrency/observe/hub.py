@@ -44,6 +44,9 @@ class Monitor:
 
     Args:
         after: seconds without a turn of the loop after which this is logged, once.
+
+    Attributes:
+        checks: how often it has checked whether the loop turns.
     """
 
     def __init__(self, after: float) -> None:
@@ -52,6 +55,7 @@ class Monitor:
         self._thread = _get_ident()
         self._turned = time.monotonic()
         self._is_watching = True
+        self.checks = 0
         self._hub: Any = get_hub()
         self._timer: Any = self._hub.loop.timer(self._period, self._period, ref=False)
 
@@ -74,6 +78,7 @@ class Monitor:
         reported = 0.0
         while self._is_watching:
             _sleep(self._period)
+            self.checks += 1
             turned = self._turned
             late = time.monotonic() - turned - self._period
             if late > self._after and turned != reported:
