@@ -1,6 +1,6 @@
-"""Errors of the connection pool, which are database errors to whoever catches them.
+"""Errors of the connection pool. Code that catches Django's database errors catches them too.
 
-Reached as ``concurrency.errors``; defined here because they need Django.
+``concurrency.errors`` exports them; they are defined here because they need Django.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from concurrency.errors import ConcurrencyError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who holds a connection of a pool, and since when.
+    """A greenlet that holds a connection of a pool.
 
     Attributes:
         greenlet: what the greenlet runs, and where it was spawned.
-        seconds: for how long it has held the connection.
-        idle: for how many seconds it has executed nothing, 0.0 if it has just now.
-        kept: why it keeps a connection although it is idle, None if it does not have to.
-        activity: the request or the job that it works on, if that is known.
+        seconds: how long it has held the connection, in seconds.
+        idle: seconds since its last statement; 0.0 while a statement runs.
+        kept: why it keeps the connection while idle; None if it can give it back.
+        activity: the request or job that it works on, if known.
         sql: its last statement, without the parameters.
-        place: where the connection was taken, if ``TRACK_LEASES`` is on.
+        place: where it took the connection, if ``TRACK_LEASES`` is on.
     """
 
     greenlet: str
@@ -52,13 +52,13 @@ class PoolTimeout(ConcurrencyError, OperationalError):  # type: ignore[misc]
 
     Attributes:
         alias: the database's alias.
-        seconds: how long the caller has waited.
-        max_size: the most connections that the pool may have.
-        waiting: how many others were waiting when this one gave up.
+        seconds: how long the caller waited, in seconds.
+        max_size: the maximum number of connections of the pool.
+        waiting: how many other greenlets were waiting when this one gave up.
         connecting: how many connections were being opened.
-        discarding: how many closed ones the server had not confirmed.
-        refused: why the server lets nobody in, if it does not.
-        holders: who held the others, the oldest first.
+        discarding: how many connections were being cleaned or closed.
+        refused: why the server refuses connections; None if it accepts them.
+        holders: the holders of the connections, oldest lease first.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class PoolStarvation(PoolTimeout):
     """All connections are held by greenlets that wait for children that need one.
 
     Attributes:
-        circle: who holds a connection and for whom it waits, one sentence each.
+        circle: one sentence for each holder: what it holds, and what it waits for.
     """
 
     circle: tuple[str, ...] = ()
@@ -116,11 +116,11 @@ class PoolStarvation(PoolTimeout):
 
 
 class FanOutInAtomicBlock(ConcurrencyError, InterfaceError):  # type: ignore[misc]
-    """A child used a database while its parent waits inside ``atomic`` on it.
+    """A child greenlet uses a database while its parent waits for it inside ``atomic``.
 
     Attributes:
         alias: the database's alias.
-        in_test: whether it is the transaction of a test that shares no connections.
+        in_test: whether the transaction is that of a test that shares no connections.
     """
 
     def __init__(self, alias: str, *, in_test: bool = False) -> None:

@@ -1,9 +1,9 @@
-"""Locks that the database keeps, for work that one process at a time may do.
+"""Advisory locks in the database, for work that only one process at a time may do.
 
-Migrations of several hosts that start together, a nightly job, a cache that is built:
-``with advisory_lock("name"):`` lets one of them on. Nobody has to clean up after one
-that died: its session ends, or the system closes its file, and the lock is free.
-Knows nothing of what is done under a lock.
+Typical uses are migrations on several hosts that start together, a nightly job, or a cache
+rebuild: ``with advisory_lock("name"):`` admits one process at a time. A process that dies
+leaves no lock behind: the server ends its session, or the kernel closes its file, and
+either releases the lock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["advisory_lock"]
 
 logger = logging.getLogger("concurrency.db")
 
-# Seconds between two looks at a lock that somebody else has.
+# Seconds between two attempts to take a lock that is held elsewhere: first and longest pause.
 _FIRST_LOOK, _LAST_LOOK = 0.01, 0.25
 
 Attempt = Callable[[], bool]
@@ -39,24 +39,24 @@ Attempt = Callable[[], bool]
 def advisory_lock(
     name: str, *, using: str = DEFAULT_DB_ALIAS, timeout: float = 60.0
 ) -> Iterator[None]:
-    """Hold a lock of the database for the length of the block.
+    """Hold an advisory lock of the database for the length of the block.
 
-    One process, greenlet or thread at a time has the lock of a name in a database; do not
-    take the same one again inside. PostgreSQL keeps it as an advisory lock of the session,
-    MySQL and MariaDB by ``GET_LOCK``, for SQLite by a file beside the database. The
-    greenlet keeps its connection for the block; if the connection is lost, or closed in the
-    block, so is the lock.
+    Only one process, greenlet or thread at a time holds the lock of a given name in a
+    database. The lock is not reentrant: do not take it again inside the block. PostgreSQL
+    uses a session-level advisory lock, MySQL and MariaDB use ``GET_LOCK``, and SQLite uses a
+    file beside the database. The greenlet keeps its connection for the block; if the
+    connection is lost or closed inside the block, the lock is lost too.
 
     Args:
-        name: what is locked; any text.
+        name: name of the lock; any text.
         using: alias of the database that keeps the lock.
-        timeout: seconds to wait for somebody else's lock, float; 0 does not wait.
+        timeout: seconds to wait while the lock is held elsewhere, float; 0 does not wait.
 
     Raises:
-        LockTimeout: somebody else had it all the time (a ``TimeoutError``).
-        TransactionManagementError: inside ``atomic``, where the lock would end before what
-            was done under it is committed.
-        NotSupportedError: the database knows no such lock.
+        LockTimeout: the lock did not become free in time (a ``TimeoutError``).
+        TransactionManagementError: called inside ``atomic``, where the lock would be
+            released before the work done under it is committed.
+        NotSupportedError: the database has no advisory locks.
     """
     connection = connections[using]
     if connection.in_atomic_block:
@@ -73,7 +73,7 @@ def advisory_lock(
 
 
 def _wait(attempt: Attempt, name: str, using: str, timeout: float) -> None:
-    """Try until the lock is there. The database does not wait: that would hide a deadline."""
+    """Poll until the lock is taken. A wait in the database would not see a deadline."""
     end, pause = time.monotonic() + timeout, _FIRST_LOOK
     while not attempt():
         left = end - time.monotonic()
@@ -96,7 +96,7 @@ def _postgresql(connection: Any, name: str) -> Iterator[Attempt]:
 
 @contextmanager
 def _mysql(connection: Any, name: str) -> Iterator[Attempt]:
-    # One name space for the whole server, and 64 characters at most.
+    # Lock names are global to the server and have at most 64 characters.
     database = str(connection.settings_dict["NAME"])
     key = f"concurrency-{_digest(f'{database}/{name}').hex()}"
     with _session_lock(
@@ -117,7 +117,7 @@ def _session_lock(connection: Any, take: Statement, release: Statement) -> Itera
         taken = _answer(connection, take)
         return taken
 
-    # The pool sees by the statement that the session has a lock, and leaves it to its greenlet.
+    # The pool recognises the lock statement and leaves the session with its greenlet.
     try:
         yield attempt
     finally:
@@ -126,7 +126,7 @@ def _session_lock(connection: Any, take: Statement, release: Statement) -> Itera
 
 
 def _release(connection: Any, release: Statement) -> None:
-    """Give the lock back; a session that is gone has done so already."""
+    """Release the lock; a session that is gone has already released it."""
     try:
         held = _answer(connection, release)
     except DatabaseError:
@@ -145,7 +145,7 @@ def _answer(connection: Any, statement: Statement) -> bool:
 
 @contextmanager
 def _sqlite(connection: Any, name: str) -> Iterator[Attempt]:
-    """Lock a file beside the database, which is there as long as the lock is."""
+    """Lock a file beside the database; the file exists only as long as the lock."""
     path = _lock_file(connection, name)
     taken: list[int] = []
 
@@ -161,7 +161,8 @@ def _sqlite(connection: Any, name: str) -> Iterator[Attempt]:
         yield attempt
     finally:
         for descriptor in taken:
-            # While it is locked: who has opened it by now finds out that it is another file.
+            # Unlink while it is locked: a process that has already opened the file then
+            # finds that the path no longer names it.
             path.unlink(missing_ok=True)
             os.close(descriptor)
 
@@ -175,7 +176,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Return whether an open file is the one that has its name."""
+    """Return whether the path still names the open file."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -186,7 +187,7 @@ def _lock_file(connection: Any, name: str) -> Path:
     database = str(connection.settings_dict["NAME"])
     digest = _digest(name).hex()
     if connection.is_in_memory_db():
-        # Nobody outside of this process can see it.
+        # No other process can reach this database.
         return Path(gettempdir()) / f"sqlite-{os.getpid()}-{_digest(database).hex()}-{digest}.lock"
     path = Path(database)
     return path.with_name(f"{path.name}-{digest}.lock")

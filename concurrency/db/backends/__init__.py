@@ -1,1 +1,1 @@
-"""Django database backends; their dotted paths are what ``ENGINE`` names."""
+"""Django database backends; ``ENGINE`` takes their dotted paths."""

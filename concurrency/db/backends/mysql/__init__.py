@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from concurrency.patching import mysqldb
 
-# A process that is not patched has not done it yet, and Django's backend comes next.
+# An unpatched process has not installed it yet, and Django's backend is imported next.
 if not mysqldb.install():
     raise ImproperlyConfigured(
         "concurrency.db.backends.mysql needs PyMySQL, but mysqlclient was imported before, "

@@ -14,7 +14,7 @@ from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
 
 _driver = PyMySQL()
 
-# What the connection that stops statements has no use for, or could fail with.
+# Parameters that the connection for KILL does not need, or that could make it fail.
 _NOT_FOR_CONTROL = ("database", "db", "init_command", "sql_mode", "cursorclass", "local_infile")
 
 
@@ -23,15 +23,15 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
 
     driver = _driver
 
-    # Of a pool's template.
+    # Set on a pool's template only.
     _control: Control | None = None
     server_data: dict[str, Any] | None = None
 
     def open_raw(self) -> Connection:
-        """Open a connection for the pool; only called on a pool's template."""
+        """Open a connection for the pool; called on a pool's template only."""
         if self._control is None:
             self._control = Control(self._open_control, self._close_control)
-        # Django turns it on anyway; this way it costs no round trip.
+        # Django turns autocommit on anyway; as a parameter it costs no round trip.
         params = {"autocommit": True, **self.get_connection_params()}
         return Connection(control=self._control, **params)
 
@@ -45,16 +45,16 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         close(self.driver, control)
 
     def adopt(self, template: Any) -> None:
-        """Know the isolation level of the connections, which Django asks the wrapper."""
+        """Copy the isolation level of the connections, which Django reads from the wrapper."""
         self.isolation_level = template.isolation_level
 
     def session_autocommit(self) -> bool | None:
-        """Return whether the leased session is in autocommit; the server says so each time."""
+        """Return whether the leased session is in autocommit; each response states it."""
         return bool(self.connection.get_autocommit())
 
     @cached_property  # type: ignore[untyped-decorator]
     def mysql_server_data(self) -> dict[str, Any]:
-        """Facts about the server, as Django's, but asked for once and not by each greenlet."""
+        """Facts about the server, as in Django, but queried once per pool."""
         if not self.uses_pool:
             return super().mysql_server_data  # type: ignore[no-any-return]
         template: Any = self._pool().template
@@ -64,7 +64,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         return data
 
     def connections_allowed(self) -> int:
-        """Return how many connections the server has for ordinary users."""
+        """Return how many connections the server allows ordinary users."""
         with self.cursor() as cursor:
             cursor.execute("SELECT @@max_connections")
             (allowed,) = cursor.fetchone()

@@ -1,1 +1,1 @@
-"""PostgreSQL, through psycopg 3 or psycopg2, whichever Django picks."""
+"""PostgreSQL, through psycopg 3 or psycopg2; Django picks the driver."""

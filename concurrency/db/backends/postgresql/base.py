@@ -19,7 +19,7 @@ if is_psycopg3:
     from concurrency.db.drivers.postgresql import psycopg3
 
     _driver = psycopg3.Psycopg3()
-    # Django opens connections through this name of its wrapper.
+    # Django opens connections through the attribute ``Database`` of its wrapper.
     _database: Any = SimpleNamespace(**vars(psycopg) | {"connect": psycopg3.Connection.connect})
 else:
     from django.db.backends.postgresql.base import CursorDebugWrapper  # noqa: F401
@@ -34,13 +34,13 @@ else:
 
 
 class PooledPostgreSQL(PooledDatabaseWrapper):
-    """Mixin for Django's PostgreSQL backend, and for those that derive from it."""
+    """Mixin for Django's PostgreSQL backend and for backends derived from it."""
 
     driver = _driver
     Database = _database if is_patched() else base.Database
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return Django's parameters, for the classes that wait on the hub."""
+        """Return Django's parameters, with classes that wait on the hub."""
         params = super().get_connection_params()
         if not is_psycopg3 and is_patched():
             factory = params.get("connection_factory", psycopg2.Connection)
@@ -52,11 +52,11 @@ class PooledPostgreSQL(PooledDatabaseWrapper):
         return params
 
     def adopt(self, template: Any) -> None:
-        """Know the isolation level of the connections, which Django asks the wrapper."""
+        """Copy the isolation level of the connections, which Django reads from the wrapper."""
         self.isolation_level = template.isolation_level
 
     def refresh_session(self) -> None:
-        """Set the time zone if it is not the one of the settings; free where it is."""
+        """Set the time zone if it differs from the settings; free if it does not."""
         raw = self.connection
         if raw.time_zone != self.timezone_name:
             if self._configure_timezone(raw) and not raw.autocommit:
@@ -64,29 +64,29 @@ class PooledPostgreSQL(PooledDatabaseWrapper):
             raw.time_zone = self.timezone_name
 
     def is_session_ready(self) -> bool:
-        """Return whether autocommit and time zone are as settings want them."""
+        """Return whether autocommit and time zone match the settings."""
         raw, autocommit = self.connection, self.settings_dict["AUTOCOMMIT"]
         return bool(raw.autocommit == autocommit and raw.time_zone == self.timezone_name)
 
     def session_autocommit(self) -> bool | None:
-        """Return whether the leased session is in autocommit; the driver knows."""
+        """Return whether the leased session is in autocommit, as the driver reports it."""
         return bool(self.connection.autocommit)
 
     def create_cursor(self, name: str | None = None) -> Any:
-        """Return a cursor; one that Django makes by itself is watched as the driver's are."""
+        """Return a cursor; Django's own server-side cursors are watched like the driver's."""
         cursor = super().create_cursor(name)
         if name and is_psycopg3 and self.uses_pool:
             psycopg3.watch_on_server(cursor)
         return cursor
 
     def text_of(self, sql: Any) -> str:
-        """Return a statement as text; psycopg's composed ones need the connection."""
+        """Return a statement as text; psycopg's ``Composed`` needs the connection for that."""
         if hasattr(sql, "as_string"):
             return str(sql.as_string(self.connection))
         return super().text_of(sql)
 
     def connections_allowed(self) -> int:
-        """Return how many connections the server has for ordinary roles."""
+        """Return how many connections the server allows ordinary roles."""
         with self.cursor() as cursor:
             cursor.execute(
                 "SELECT current_setting('max_connections')::int"

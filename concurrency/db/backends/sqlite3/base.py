@@ -30,7 +30,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
         params = super().get_connection_params()
         if is_patched():
             if "transaction_mode" not in self.settings_dict["OPTIONS"]:
-                # One that begins to write later fails if somebody else has written.
+                # A deferred transaction fails at its first write if another one has written.
                 self.transaction_mode = "IMMEDIATE"
             if memory.is_in_memory(params["database"]):
                 params["database"] = memory.shared_name(params["database"], self.alias)
@@ -61,25 +61,25 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
             raise
 
     def adopt(self, template: Any) -> None:
-        """Know how transactions begin: a matter of the wrapper, not of the connection."""
+        """Set the transaction mode, which Django keeps on the wrapper."""
         self.get_connection_params()
 
     def is_session_ready(self) -> bool:
-        """Return whether autocommit is as settings want it; how transactions begin may change."""
+        """Return whether autocommit matches the settings, and update the transaction mode."""
         self.get_connection_params()
         return super().is_session_ready()
 
     def session_autocommit(self) -> bool | None:
-        """Return whether the leased session is in autocommit; the driver knows."""
+        """Return whether the leased session is in autocommit, as the driver reports it."""
         return self.connection.isolation_level is None
 
     # Closing
 
     def close(self) -> None:
-        """Give the lease back, also of a database in memory, which somebody else keeps.
+        """Give the lease back, for an in-memory database too: another connection keeps that.
 
-        In a transaction or for several threads, as in tests, a database in memory
-        ignores it, as it always does in Django.
+        Inside a transaction, or if threads share the connection as in tests, closing an
+        in-memory database does nothing, as in Django.
         """
         if not self.uses_pool:
             super().close()
@@ -87,7 +87,7 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
             BaseDatabaseWrapper.close(self)
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Give the lease back at the end of a request, with the same exception."""
+        """Give the lease back at the end of a request, with the exceptions of ``close()``."""
         if not self.uses_pool or not self._is_needed():
             super().close_if_unusable_or_obsolete()
 
@@ -97,13 +97,13 @@ class DatabaseWrapper(PooledDatabaseWrapper, base.DatabaseWrapper):  # type: ign
     # Transactions
 
     def _has_lost_transaction(self) -> bool:
-        # Connections of an unpatched process do not know.
+        # Connections of an unpatched process lack the attribute.
         return getattr(self.connection, "has_lost_transaction", False)
 
     def validate_no_broken_transaction(self) -> None:
-        """Refuse statements in a transaction that SQLite has rolled back on its own.
+        """Refuse statements in a transaction that SQLite has rolled back by itself.
 
-        They would be committed one by one.
+        Otherwise each of them would be committed on its own.
         """
         if self.in_atomic_block and self._has_lost_transaction():
             self.needs_rollback = True

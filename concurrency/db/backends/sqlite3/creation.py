@@ -1,4 +1,4 @@
-"""Test databases of SQLite, whose files the pool must have let go of."""
+"""Test databases of SQLite; the pool closes its connections before a file is touched."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from concurrency.db.pool.registry import aliases_of, pool_statistics
 
 
 class DatabaseCreation(creation.DatabaseCreation):  # type: ignore[misc]
-    """Django's, with the pool closed before a file is copied or removed."""
+    """Django's ``DatabaseCreation``, with the pool closed before a file is copied or removed."""
 
     def _let_go(self) -> None:
-        """Close the connections of this process, as far as nobody uses them."""
+        """Close the connections of this process that no greenlet uses."""
         self.connection.close()
         end = time.monotonic() + KILL_BUDGET
         while self._is_cleaning() and time.monotonic() < end:
@@ -34,7 +34,7 @@ class DatabaseCreation(creation.DatabaseCreation):  # type: ignore[misc]
         return super()._create_test_db(verbosity, autoclobber, keepdb)
 
     def _clone_test_db(self, suffix: str, verbosity: int, keepdb: bool = False) -> None:
-        # The last connection that is closed writes its log into the file.
+        # The last connection to close writes the WAL back into the file.
         self._let_go()
         super()._clone_test_db(suffix, verbosity, keepdb)
 

@@ -1,7 +1,7 @@
 """In-memory databases that all connections of the process share.
 
-SQLite forgets a database in memory when its last connection is closed. One that
-nobody uses keeps each of them alive, so that a pool may open and close as it likes.
+SQLite drops an in-memory database when its last connection closes. One spare connection
+keeps each database alive, so that a pool can open and close its own at any time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _keepers: dict[str, sqlite3.Connection] = {}
 
 
 def is_in_memory(name: Any) -> bool:
-    """Return whether a name stands for a database in memory."""
+    """Return whether a name stands for an in-memory database."""
     return isinstance(name, str) and (":memory:" in name or "mode=memory" in name)
 
 
@@ -25,6 +25,6 @@ def shared_name(name: str, alias: str) -> str:
 
 
 def keep(name: str) -> None:
-    """Keep a database until the end of the process, as Django does with its test databases."""
+    """Keep a database until the process ends, as Django does with its test databases."""
     if name not in _keepers:
         _keepers[name] = sqlite3.connect(name, uri=True, check_same_thread=False)
