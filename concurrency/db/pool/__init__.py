@@ -1,1 +1,1 @@
-"""Pools of connections: slots, leases, waiters, and what keeps connections fit."""
+"""Connection pools: slots, leases, waiters, and the cleaning of connections."""

@@ -1,4 +1,4 @@
-"""When a server that refuses connections is asked again."""
+"""The pause before the next attempt to connect to a server that refuses connections."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Seconds between two attempts: at first, and at most. Small, because it is also how
-# long a server that is back may go unnoticed.
+# Seconds between two attempts: the first and the longest pause. Short, because a server
+# that is back can go unnoticed for that long.
 _BASE = 0.1
 _CAP = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """A time in which a server refuses connections.
+    """A period in which a server refuses connections.
 
     Attributes:
-        seconds: how long it has lasted.
-        attempts: how many have failed.
-        reason: why the last one has.
+        seconds: how long it has lasted, in seconds.
+        attempts: how many attempts to connect have failed.
+        reason: why the last attempt failed.
     """
 
     seconds: float
@@ -29,19 +29,19 @@ class Outage:
 
 
 class BackOff:
-    """When a server that refuses is asked again.
+    """Decides when to try a server again that refuses connections.
 
-    The pause doubles with each failure in a row and half of it is left to chance, so
-    that many processes do not ask in step: "equal jitter" of Marc Brooker's
-    "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015). Of the variants
-    there it is the one that never asks again at once.
+    The pause doubles with each consecutive failure, and half of it is random, so that
+    many processes do not retry in step. This is "equal jitter" from Marc Brooker's
+    "Exponential Backoff and Jitter" (AWS Architecture Blog, 2015), the variant there
+    that never retries immediately.
 
     Args:
-        clock: tells the seconds.
+        clock: returns the time in seconds.
 
     Attributes:
-        failures: how many have failed in a row.
-        reason: why the last one has failed, None without a failure.
+        failures: number of consecutive failures.
+        reason: why the last attempt failed, None without a failure.
     """
 
     __slots__ = ("_clock", "_next", "_since", "failures", "reason")
@@ -53,7 +53,7 @@ class BackOff:
         self._since = self._next = 0.0
 
     def failed(self, error: BaseException) -> None:
-        """Take note of a failure, and begin a pause."""
+        """Record a failure and begin a pause."""
         now = self._clock()
         if not self.failures:
             self._since = now
@@ -68,11 +68,11 @@ class BackOff:
         self.reason = None
 
     def left(self) -> float:
-        """Return how many seconds of the pause are left, 0 without one."""
+        """Return how many seconds of the pause are left, 0.0 if there is none."""
         return max(0.0, self._next - self._clock()) if self.failures else 0.0
 
     def outage(self) -> Outage | None:
-        """Return what is known of a server that refuses, None if it does not."""
+        """Return the current outage, None if the server accepts connections."""
         if self.reason is None:
             return None
         seconds = self._clock() - self._since

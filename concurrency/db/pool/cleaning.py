@@ -1,7 +1,4 @@
-"""Making a used connection fit for the next holder.
-
-All of this is limited in time.
-"""
+"""Makes a used connection fit for the next holder, within a time limit."""
 
 from __future__ import annotations
 
@@ -17,14 +14,14 @@ logger = logging.getLogger("concurrency.db")
 
 
 class _BudgetSpent(Exception):
-    """The server has not answered within the budget."""
+    """The server did not respond within the budget."""
 
 
 def is_alive(connection: PooledConnection) -> bool:
-    """Return whether an idle connection is still of use.
+    """Return whether an idle connection is still usable.
 
-    A server that has ended a session has said so, or closed the socket: there is
-    something to read. Only then a round trip is made.
+    A server that ends a session sends a message or closes the socket, so the socket
+    becomes readable. Only then does the check need a round trip.
     """
     driver, raw = connection.driver, connection.raw
     if driver.is_closed(raw):
@@ -35,14 +32,14 @@ def is_alive(connection: PooledConnection) -> bool:
     try:
         with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
             driver.ping(raw)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the connection is of no use
+    except Exception as error:  # noqa: BLE001 - after any error the connection is unusable
         logger.info("discarding a connection that the server has ended: %s", error)
         return False
     return connection.is_at_rest()
 
 
 def is_clean(connection: PooledConnection) -> bool:
-    """Return whether the next holder may have a connection as it is. Never waits."""
+    """Return whether the next holder can have the connection as it is. Never waits."""
     driver, raw = connection.driver, connection.raw
     if raw.tainted or (connection.cursors and connection.has_open_cursors()):
         return False
@@ -50,9 +47,9 @@ def is_clean(connection: PooledConnection) -> bool:
 
 
 def make_clean(connection: PooledConnection) -> bool:
-    """Stop what runs on a connection, roll back, reset; return whether it worked."""
+    """Cancel what runs on a connection, roll back, reset; return whether that worked."""
     driver, raw = connection.driver, connection.raw
-    if driver.is_closed(raw) or not connection.is_as_it_was():  # there is no general way back
+    if driver.is_closed(raw) or not connection.is_as_it_was():  # cannot be undone in general
         return False
     try:
         with gevent.Timeout(KILL_BUDGET, _BudgetSpent):
@@ -69,7 +66,7 @@ def make_clean(connection: PooledConnection) -> bool:
 
 
 def _close_cursors(connection: PooledConnection) -> None:
-    """Close what the holder has left open on the server."""
+    """Close the server-side cursors that the holder has left open."""
     while connection.cursors:
         cursor = connection.cursors.pop()
         if not cursor.closed:

@@ -1,7 +1,7 @@
-"""Options that this package does not have: another pool's, and those no driver knows.
+"""Finds options that this package does not have: those of other pools, and unknown ones.
 
-Each would fail with the first query, or be ignored without a word. A driver is asked what it
-takes, so that this list cannot age.
+Each would fail with the first query, or be ignored silently. Which options are known comes
+from the driver itself, so that this module keeps up with new releases.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _REMEDY = "Remove it, or correct its name; options of the pool stand in OPTIONS[
 
 
 def foreign_options(connection: Any) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong, and what to do, for each option that is not ours or the driver's.
+    """Yield a problem and its remedy for each option that neither pool nor driver has.
 
     Args:
-        connection: a pooled wrapper; it is not connected.
+        connection: a pooled wrapper; this function does not connect it.
     """
     settings = connection.settings_dict
     for name, value in settings["OPTIONS"].items():
@@ -63,10 +63,10 @@ def _of_connection_pool(given: Any) -> Iterator[tuple[str, str]]:
 
 def _unknown_to_driver(connection: Any, options: Mapping[str, Any]) -> Iterator[str]:
     try:
-        # Django takes out what is its own.
+        # Django removes its own options here.
         parameters = connection.get_connection_params()
     except ImproperlyConfigured:
-        return  # its own message is better, and comes with the first query
+        return  # Django's own message is better, and comes with the first query
     takes = _DRIVERS.get(connection.vendor)
     for name in options:
         left = name in parameters and not is_ours(name) and name not in _GEVENTPOOL
@@ -102,7 +102,7 @@ def _is_of_pymysql(name: str, value: Any) -> bool:
 
 
 def _is_of_sqlite(name: str, value: Any) -> bool:
-    # It has no signature to read.
+    # sqlite3.connect has no signature to inspect.
     try:
         sqlite3.connect(":memory:", **{name: value}).close()
     except TypeError as error:

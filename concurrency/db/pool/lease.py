@@ -1,4 +1,4 @@
-"""The lease of a connection: who has it, since when, and for what."""
+"""The lease of a connection: its owner, its start, and its last statement."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from concurrency.tasks.names import name_of
 
 
 class Holding(Protocol):
-    """What holds a lease on behalf of a greenlet."""
+    """An object that holds a lease on behalf of a greenlet."""
 
     def forsake(self) -> None:
         """Forget the lease without giving it back: it belongs to the parent process."""
 
     def is_shared(self) -> bool:
-        """Return whether others use the connection, so that its owner may end first."""
+        """Return whether other greenlets use the connection, so that its owner may end first."""
 
     def owner_ended(self, greenlet: Any) -> None:
         """Give the lease back for a greenlet that has ended; called in the hub."""
 
     def bound_by(self) -> str | None:
-        """Return why the lease must not be taken from an idle greenlet, None if it may."""
+        """Return why the pool must not take the lease from an idle greenlet, None if it may."""
 
     def reclaim(self) -> bool:
-        """Give the lease back for a greenlet that is idle, if nothing depends on it."""
+        """Give the lease of an idle greenlet back, if nothing depends on it; return whether."""
 
 
 class Lease:
@@ -55,7 +55,7 @@ class Lease:
     def __init__(
         self, holder: weakref.ref[Holding], owner: weakref.ref[Any], place: str | None = None
     ) -> None:
-        # Weak: a lease must not keep alive what it belongs to.
+        # Weak references: a lease must not keep its holder or its owner alive.
         self.holder = holder
         self._owner = owner
         self._activity = activity.get()
@@ -63,35 +63,35 @@ class Lease:
         self.connection: PooledConnection | None = None
         #: When it was granted, on the monotonic clock.
         self.since = 0.0
-        #: When it was first seen idle since its last statement; 0.0 if it was not.
+        #: When it was first found idle after its last statement; 0.0 if it is not idle.
         self.idle_since = 0.0
-        #: Whether others use the connection in turns with its owner.
+        #: Whether other greenlets and its owner take turns on the connection.
         self.is_shared = False
-        #: The cursors of Django that were made on it.
+        #: The cursors that Django has made on it.
         self.cursors = Cursors()
         #: The last statement, without its parameters.
         self.sql: str | None = None
-        #: Whether it has been logged that this lease is old.
+        #: Whether the warning about its age has been logged.
         self.was_reported = False
 
     def owner(self) -> Any:
-        """Return the greenlet that the lease belongs to, or None when it is gone."""
+        """Return the greenlet that owns the lease, None if it no longer exists."""
         return self._owner()
 
     def is_open(self) -> bool:
-        """Return whether other greenlets may execute on the connection, too."""
+        """Return whether other greenlets can execute on the connection too."""
         holder = self.holder()
         return self.is_shared or (holder is not None and holder.is_shared())
 
     def is_orphan(self) -> bool:
-        """Return whether nobody is left who could give the connection back."""
+        """Return whether no greenlet is left that could give the connection back."""
         owner, holder = self._owner(), self.holder()
         if holder is None:
             return True
         return (owner is None or owner.dead) and not holder.is_shared()
 
     def describe(self) -> Holder:
-        """Return who holds the lease, for people to read."""
+        """Return a readable description of the holder."""
         now, holder = time.monotonic(), self.holder()
         return Holder(
             greenlet=name_of(self._owner()),

@@ -1,4 +1,4 @@
-"""What ``OPTIONS`` of a database says about its pool: names, defaults, validation."""
+"""The pool's options in a database's ``OPTIONS``: names, defaults, validation."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ _RESETS = ("auto", "always")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolOptions:
-    """How a pool behaves. Names mean what they mean in psycopg_pool.
+    """How a pool behaves. The names have the same meaning as in psycopg_pool.
 
     Attributes:
-        max_size: most connections of one process to one database; those that are
-            being opened, and those whose end the server has not confirmed, count.
-        min_size: connections that are opened with the first use and kept.
+        max_size: maximum number of connections from one process to one database;
+            connections that are being opened, or that the server has not confirmed
+            as closed, count.
+        min_size: number of connections to open at first use and to keep open.
         timeout: seconds to wait for a connection.
-        max_waiting: how many may wait; one more is refused at once. 0: no limit.
-        max_lifetime: seconds after which a connection is replaced, shortened by
-            up to a tenth so that not all are replaced together.
+        max_waiting: maximum number of waiters; the next one gets an error. 0: no limit.
+        max_lifetime: seconds after which a connection is replaced, randomly shortened
+            by up to 10 % so that not all are replaced at the same time.
         max_idle: seconds after which an unused connection beyond ``min_size`` is
             closed.
-        lend_while_waiting: whether a greenlet that waits for its children gives
-            its idle connection back meanwhile, and one that is idle has it taken back
-            when others wait.
-        reset: "auto" resets a session before the next holder gets it when a
-            statement of the last one has changed it; "always" does so each time,
-            for what database functions do unseen.
+        lend_while_waiting: whether a greenlet gives its connection back while it
+            waits for its children, and whether the pool takes a connection back from
+            an idle greenlet while others wait.
+        reset: "auto" resets a session for the next holder if a statement of the last
+            holder has changed it; "always" resets it each time, which also covers
+            changes made inside database functions.
     """
 
     max_size: int = 20
@@ -65,15 +66,15 @@ class PoolOptions:
 
 
 def is_ours(name: str) -> bool:
-    """Return whether a key of ``OPTIONS`` is about the pool: ``pool``, ``pool_max_size``, ..."""
+    """Return whether a key of ``OPTIONS`` is the pool's: ``pool``, ``pool_max_size``, ..."""
     return name == "pool" or name.startswith(_PREFIX)
 
 
 def _given(options: Mapping[str, Any]) -> Any:
-    """Return what ``OPTIONS`` says about the pool.
+    """Return the pool's options from ``OPTIONS``.
 
-    That is the dictionary ``pool``, or True or None for the defaults. Over it go keys
-    such as ``pool_max_size``, which is how a database URL says it; their values may be text.
+    The value of ``pool`` is a dictionary, or True or None for the defaults. Keys such as
+    ``pool_max_size``, which come from a database URL, override it; their values may be text.
     """
     given = options.get("pool") or {}
     flat = {
@@ -87,7 +88,7 @@ def _given(options: Mapping[str, Any]) -> Any:
 
 
 def _read(name: str, value: object) -> object:
-    """Return what a text means; the text itself if it means nothing."""
+    """Convert text to the type of the option; return it unchanged if it does not convert."""
     default = getattr(PoolOptions(), name, None)
     if isinstance(default, bool):
         truth = truth_of(str(value))
@@ -99,7 +100,7 @@ def _read(name: str, value: object) -> object:
 
 
 def problems(options: Mapping[str, Any]) -> list[str]:
-    """Return one sentence for each thing that ``OPTIONS`` says wrongly about the pool."""
+    """Return one sentence for each mistake in the pool's options."""
     given = _given(options)
     if not isinstance(given, Mapping):
         return [f"must be a dictionary, not {given!r}"]

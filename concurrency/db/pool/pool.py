@@ -1,8 +1,8 @@
 """A strict, fair, bounded pool of connections.
 
-It opens, lends, cleans and closes, as its ``Slots`` decide. It knows drivers
-through ``Driver`` alone, and nothing of Django's wrappers. Opening and cleaning
-happen in greenlets of the pool, which no caller's kill can reach.
+The pool opens, leases, cleans and closes connections; its ``Slots`` decide when. It uses
+drivers through ``Driver`` only, and does not depend on Django's wrappers. It opens and
+cleans in greenlets of its own, which the kill of a caller cannot reach.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from concurrency.places import user_place
 
 logger = logging.getLogger("concurrency.db")
 
-# A greenlet that begins to wait looks for what stands still, unless another has done so
-# within this many seconds: in a busy pool thousands begin in a second.
+# A greenlet that begins to wait looks for stuck leases, unless another one has done so
+# within this many seconds: in a busy pool thousands begin to wait each second.
 _PAUSE = 0.02
 
-# One of those that wait looks again after this many seconds, as a holder may turn out to be idle.
+# One of the waiters looks again after this many seconds, as a holder may have become idle.
 _LOOK = 0.25
 
 E = TypeVar("E", bound=PoolTimeout)
@@ -51,7 +51,7 @@ class Pool:
     Args:
         alias: name of the database, for messages.
         options: sizes and times.
-        driver: how to handle a connection.
+        driver: operates on connections.
         template: opens connections, in greenlets of the pool.
     """
 
@@ -61,7 +61,7 @@ class Pool:
         self.alias = alias
         self.options = options
         self.template = template
-        #: What whoever leases has to have in common with the template.
+        #: The settings that a wrapper must share with the template to use this pool.
         self.fingerprint = template.fingerprint()
         self._driver = driver
         self._slots = Slots(options)
@@ -74,7 +74,7 @@ class Pool:
         return self._slots.statistics()
 
     def leases(self) -> list[Lease]:
-        """Return what is lent, the oldest first."""
+        """Return the leases, oldest first."""
         return self._slots.leases()
 
     def is_waiting(self, greenlet: Any) -> bool:
@@ -87,11 +87,11 @@ class Pool:
         """Return a lease on a connection that is open, idle and clean.
 
         Args:
-            holder: refers to what will give the lease back, unless it is garbage by then.
-            owner: refers to its greenlet; when that is dead the pool takes the connection itself.
+            holder: weak reference to the object that gives the lease back.
+            owner: weak reference to its greenlet; if that is dead, the pool takes it back.
 
         Raises:
-            PoolTimeout: none was free in time, or too many are waiting.
+            PoolTimeout: no connection was free in time, or too many greenlets wait.
             Exception: what opening a connection raised.
         """
         lease = Lease(holder, owner, user_place() if conf.TRACK_LEASES else None)
@@ -100,20 +100,20 @@ class Pool:
         return lease
 
     def _obtain(self, lease: Lease) -> None:
-        """Get a connection that is alive, whatever has to be done for it."""
+        """Get a live connection; wait for one if necessary."""
         try:
             self._queue(lease)
             while not self._is_usable(lease):
                 self.give_back(lease, fit=False)
                 self._queue(lease)
         except BaseException:
-            # A connection that was given to this caller in the moment it left has
-            # to go to the next one, or its slot would be lost.
+            # A connection granted at the moment this caller left must go to the next
+            # one, or its slot would be lost.
             self.give_back(lease)
             raise
 
     def _queue(self, lease: Lease) -> None:
-        """Get a connection for a lease, at once or in order."""
+        """Get a connection for a lease, immediately or in the order of the queue."""
         try:
             waiter = self._slots.take(lease)
         except QueueFull:
@@ -134,7 +134,7 @@ class Pool:
             if left <= 0:
                 self._slots.leave(waiter)
                 raise self._timeout(now - started)
-            # All others sleep until they are served: to wake thousands costs more than to serve.
+            # All others sleep until served: waking thousands costs more than serving them.
             if self._slots.is_lookout(waiter):
                 self._look(now, _LOOK)
                 self._open_what_is_wanted()
@@ -146,7 +146,7 @@ class Pool:
             raise waiter.error
 
     def _look(self, now: float, pause: float) -> None:
-        """Look for what stands still, unless that was done within a pause, in seconds."""
+        """Look for stuck leases, unless done within the last ``pause`` seconds."""
         if now >= self._looked + pause:
             self._looked = now
             self.reap()
@@ -160,14 +160,14 @@ class Pool:
         return is_warm or cleaning.is_alive(connection)
 
     def give_back(self, lease: Lease, *, fit: bool = True) -> None:
-        """End a lease. Never waits, so that it may be called in the hub.
+        """End a lease. Never waits, so it can be called in the hub.
 
-        A connection that is not idle and clean is first cleaned by a greenlet of
-        the pool. Giving back twice does nothing.
+        A greenlet of the pool first cleans a connection that is not idle and clean.
+        Giving back twice does nothing.
 
         Args:
-            lease: what ends.
-            fit: False closes the connection whatever its state.
+            lease: the lease to end.
+            fit: False closes the connection in any state.
         """
         connection = lease.connection
         if connection is None:
@@ -204,7 +204,7 @@ class Pool:
     def _not_opened(self, error: BaseException) -> None:
         of_server = is_of_server(self._driver, error)
         told = self._slots.failed(error, of_server=of_server)
-        # An outage is one line, however many wait for its end.
+        # One log line for an outage, for any number of waiters.
         outage = self._slots.outage()
         is_first = outage is not None and outage.attempts == 1
         if is_first or not (told or of_server):
@@ -221,7 +221,7 @@ class Pool:
             if self._slots.is_wanted(connection) and cleaning.make_clean(connection):
                 self._rounds.start()
                 kept = self._slots.cleaned(connection)
-        finally:  # whatever a driver raises, or the slot would be lost
+        finally:  # after any error of the driver, or the slot would be lost
             if not kept:
                 self._close(connection)
 
@@ -234,9 +234,9 @@ class Pool:
             self._open_what_is_wanted()
 
     def reap(self) -> None:
-        """Take back what dead and idle greenlets hold, and close what is idle for too long.
+        """Take back leases of dead and idle greenlets; close connections past ``max_idle``.
 
-        Never waits, so that it may run in the hub.
+        Never waits, so it can run in the hub.
         """
         for lease in self._reaper.orphans():
             self.give_back(lease)
@@ -245,21 +245,21 @@ class Pool:
             home.spawn(self._close, connection)
 
     def _look_after(self) -> bool:
-        """Do so, and return whether there is anything left to look after."""
+        """Reap, and return whether there is anything left to look after."""
         self.reap()
         return not self._slots.is_quiet()
 
     # The end of the pool
 
     def close(self) -> None:
-        """Close all idle connections now, and those in use when they come back."""
+        """Close all idle connections now, and those in use when they are given back."""
         for connection in self._slots.close():
             self._close(connection)
 
     def abandon(self) -> None:
-        """Forget everything, close nothing; for a child process after fork.
+        """Forget all leases without closing anything; for a child process after a fork.
 
-        The sessions belong to the parent, and closing one here would end it there.
+        The sessions belong to the parent: closing one here would end it there.
         """
         self._rounds.stop()
         for lease in self.leases():
@@ -267,12 +267,12 @@ class Pool:
             if holder is not None:
                 holder.forsake()
 
-    # Who waits for ever
+    # Starvation
 
     def look_for_starvation(self) -> None:
-        """Raise ``PoolStarvation`` in the first of those who could wait for ever.
+        """Raise ``PoolStarvation`` in the first waiter that would otherwise wait for ever.
 
-        Called when somebody begins to wait for whatever, and from time to time. Never waits.
+        Called when a greenlet begins to wait, and periodically. Never waits.
         """
         if not self._slots.are_all_leased():
             return

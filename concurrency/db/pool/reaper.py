@@ -1,9 +1,9 @@
-"""Finding what dead and idle greenlets hold.
+"""Finds the leases that dead and idle greenlets hold.
 
-A greenlet without a link to its death (the main one, a bare one, a callback of the
-hub) cannot give back what it holds when it ends. It is noticed from time to time. One
-that lives for long, as a thread, may hold a connection that it does not use: that is
-taken back when others wait.
+Some greenlets cannot be linked (the main one, a raw greenlet, a callback in the hub), so
+their leases do not end with them; a periodic check finds those. A greenlet that lives
+long, such as a thread, can hold a connection that it does not use; the pool takes that
+back when others wait.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from concurrency.db.pool.slots import Slots
 
 logger = logging.getLogger("concurrency.db")
 
-#: A dead owner without a link to its death is noticed within this many seconds.
+#: The pool notices a dead owner that could not be linked within this many seconds.
 INTERVAL = 1.0
 
 #: Seconds without a statement after which a greenlet counts as idle.
@@ -28,11 +28,11 @@ IDLE = 1.0
 
 
 class Reaper:
-    """Looks after the leases of one pool. Never waits, so that it may be asked in the hub.
+    """Watches the leases of one pool. Never waits, so it can be called in the hub.
 
     Args:
         alias: name of the database, for messages.
-        slots: what it looks at.
+        slots: the state of the pool.
     """
 
     def __init__(self, alias: str, slots: Slots) -> None:
@@ -40,7 +40,7 @@ class Reaper:
         self._slots = slots
 
     def orphans(self) -> list[Lease]:
-        """Return the leases that nobody is left to give back; report those that are old."""
+        """Return the leases that no greenlet can give back any more; report old leases."""
         found = []
         for lease in self._slots.leases():
             if lease.is_orphan():
@@ -52,7 +52,7 @@ class Reaper:
         return found
 
     def reclaim(self) -> None:
-        """Note which greenlets are idle, and take from as many as are waited for."""
+        """Record which greenlets are idle, and take back one lease for each waiter."""
         now = time.monotonic()
         wanted = self._slots.statistics().waiting
         for lease in self._slots.leases():
@@ -71,8 +71,8 @@ class Reaper:
             lease.was_reported = True
             home.spawn(self._log_old, lease)
 
-    # Naming a greenlet may be code of the user, as logging is. In greenlets of the pool, or a
-    # handler that waits would keep one who only waits for a connection.
+    # Naming a greenlet can run user code, and so can logging. Both run in greenlets of the
+    # pool: a handler that waits must not delay a greenlet that waits for a connection.
 
     def _log_orphan(self, lease: Lease) -> None:
         logger.debug("pool %r: %r left without giving it back", self._alias, lease)
@@ -82,10 +82,10 @@ class Reaper:
 
 
 class Rounds:
-    """Calls a function from time to time in the hub of the pools, while there is a need.
+    """Calls a function periodically in the hub of the pools, as long as there is work.
 
     Args:
-        work: called in the hub; returns whether to go on. Must not wait.
+        work: called in the hub; returns whether to continue. Must not wait.
     """
 
     def __init__(self, work: Callable[[], bool]) -> None:
@@ -94,13 +94,13 @@ class Rounds:
         self._is_wanted = False
 
     def start(self) -> None:
-        """Go on from now on; never waits, and may be called from any thread."""
+        """Start the timer if it is not running; never waits, callable from any thread."""
         if not self._is_wanted:
             self._is_wanted = True
             home.run(self._start)
 
     def stop(self) -> None:
-        """Begin no round any more."""
+        """Stop the timer."""
         self._is_wanted = False
         if self._timer is not None:
             self._timer.close()

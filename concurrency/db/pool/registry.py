@@ -9,19 +9,19 @@ from concurrency.db.pool.lease import Lease
 from concurrency.db.pool.pool import Pool
 from concurrency.db.pool.statistics import PoolStatistics
 
-#: By alias; to be read only. ``pool_for`` and ``forget`` change it.
+#: By alias. Read-only for other modules: ``pool_for`` and ``forget`` change it.
 pools: dict[str, Pool] = {}
 
-# Of the parent: a child must neither use nor close them, which would say goodbye to the
-# server on the parent's socket. So it keeps them, unused.
+# Pools of the parent process. A child must neither use nor close them, as that would end
+# the session on the parent's socket. So it keeps a reference and does not use them.
 _inherited: list[Pool] = []
 
 
 def pool_for(alias: str, make: Callable[[], Pool]) -> Pool:
-    """Return the pool of an alias, made when it is asked for the first time."""
+    """Return the pool of an alias; create it on the first call."""
     pool = pools.get(alias)
     if pool is None:
-        # Nothing waits between the look and the store, so there is never a second one.
+        # No switch between lookup and store, so there is never a second pool.
         pool = pools[alias] = make()
     return pool
 
@@ -29,7 +29,7 @@ def pool_for(alias: str, make: Callable[[], Pool]) -> Pool:
 def forget(alias: str) -> None:
     """Close the idle connections of an alias and forget its pool.
 
-    Connections that are in use are closed when they come back.
+    Connections that are in use are closed when they are given back.
     """
     pool = pools.pop(alias, None)
     if pool is not None:
@@ -37,17 +37,17 @@ def forget(alias: str) -> None:
 
 
 def forget_database(name: Any) -> None:
-    """Forget every pool of a database, as before the database is dropped or copied.
+    """Forget every pool of a database, for example before it is dropped or copied.
 
-    A mirrored replica has a pool of its own to the same database. Only the name counts:
-    the same host may be spelt in several ways, and a pool too many only opens again.
+    A mirrored replica has a pool of its own to the same database. Only the name is compared:
+    the same host can be spelled in several ways, and a pool closed needlessly just reopens.
     """
     for alias in aliases_of(name):
         forget(alias)
 
 
 def aliases_of(name: Any) -> list[str]:
-    """Return the aliases whose pools lead to a database of this name."""
+    """Return the aliases whose pools connect to a database of this name."""
     return [alias for alias, pool in list(pools.items()) if pool.fingerprint[0] == name]
 
 
@@ -67,7 +67,7 @@ def queued_at(greenlet: Any) -> str | None:
 
 
 def abandon() -> None:
-    """Forget every pool and close nothing: in a child process, to whose parent they belong."""
+    """Forget every pool, close nothing; for a child process, as the parent owns them."""
     inherited = list(pools.values())
     _inherited.extend(inherited)
     pools.clear()

@@ -1,11 +1,11 @@
-"""What takes the place of an option of Django's own pool, which psycopg_pool has."""
+"""Replacements for options of Django's own pool, which come from psycopg_pool."""
 
 from __future__ import annotations
 
 CHECKED = "Remove it: the pool looks at each connection before it lends it."
 _RETRIED = "Remove it: the pool connects again while somebody waits, for up to 'timeout' seconds."
 
-#: In OPTIONS["pool"], of Django's own pool, which hands them to psycopg_pool.
+#: Keys of OPTIONS["pool"] that Django's own pool passes to psycopg_pool.
 _PSYCOPG_POOL = {
     "check": CHECKED,
     "close_returns": "Remove it: close() gives the connection back.",
@@ -22,5 +22,5 @@ _PSYCOPG_POOL = {
 
 
 def replacement_in_pool(name: str) -> str | None:
-    """Return what takes the place of an option of Django's own pool, None if it is none."""
+    """Return the remedy for an option of Django's own pool, None for any other name."""
     return _PSYCOPG_POOL.get(name)

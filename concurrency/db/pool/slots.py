@@ -1,9 +1,9 @@
-"""The books of a pool: who has which connection, who waits, what is under way.
+"""The bookkeeping of a pool: leases, idle connections, waiters, and attempts in progress.
 
-Every connection occupies one of ``max_size`` slots from before it is opened until
-after its end is confirmed: leased, idle, connecting or discarding. Each method is
-one decision, made under a lock that is never held while something waits. Nothing
-here opens, cleans or closes; ``Pool`` does, as it is told by what these return.
+Every connection occupies one of ``max_size`` slots, from before it is opened until the
+server has confirmed its end: leased, idle, connecting or discarding. Each method makes
+one decision, under a lock that is never held across a wait. Nothing here opens, cleans
+or closes a connection; ``Pool`` does that according to the return values.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Slots:
     def __init__(self, options: PoolOptions) -> None:
         self._options = options
         # Native, because threads of offload come here too. Reentrant, because the
-        # garbage collector may run a finaliser that queries in the middle of this.
+        # garbage collector can run a finaliser that queries while the lock is held.
         self._lock = get_original("_thread", "RLock")()
         self._idle: list[PooledConnection] = []
         self._leases: set[Lease] = set()
@@ -43,16 +43,16 @@ class Slots:
         self._closed = False
         self._back_off = BackOff()
         self._timeouts = 0
-        #: Grows when what was open before is not wanted any more.
+        #: Grows when the connections opened so far must not be used any more.
         self.generation = 0
 
     def take_warm(self, lease: Lease) -> bool:
-        """Give a lease the connection that was in use just now, if nobody queues for one.
+        """Give a lease the connection given back just now, unless there are waiters.
 
-        The usual case, in one step: nothing has to be looked at, its age neither.
+        The usual case, in one step, without a check of socket or age.
         """
         with self._lock:
-            # First of all, as a call may collect garbage, and a finaliser lease the same one.
+            # Before the check: a call can collect garbage, and a finaliser take the same one.
             now = monotonic()
             if not self._idle or self._waiters or now - self._idle[-1].idle_since > WARM:
                 return False
@@ -62,11 +62,11 @@ class Slots:
     def take(self, lease: Lease) -> Waiter | None:
         """Give a lease an idle connection, or a place in the queue.
 
-        Decided here: whether this caller may pass. Only when nobody queues, or it
-        would overtake.
+        Decides whether this caller must queue: it gets a connection at once only if
+        there are no waiters, which it would otherwise overtake.
 
         Raises:
-            QueueFull: ``max_waiting`` are waiting already.
+            QueueFull: there are already ``max_waiting`` waiters.
         """
         with self._lock:
             if self._idle and not self._waiters:
@@ -79,12 +79,12 @@ class Slots:
             return waiter
 
     def leave(self, waiter: Waiter) -> None:
-        """End a wait: take the waiter out of the queue, if it was not served."""
+        """End a wait: remove the waiter from the queue if it was not served."""
         with self._lock:
             self._waiters.end(waiter)
 
     def is_lookout(self, waiter: Waiter) -> bool:
-        """Return whether a waiter is the one that looks after the pool for all that wait."""
+        """Return whether this waiter looks after the pool for all waiters."""
         with self._lock:
             return self._waiters.is_lookout(waiter)
 
@@ -99,8 +99,8 @@ class Slots:
         """End a lease; return its connection if it has to be cleaned or closed.
 
         Args:
-            lease: what ends; one that has ended already is ignored.
-            fit: whether the connection may be lent again as it is.
+            lease: the lease to end; one that has already ended is ignored.
+            fit: whether the connection can be leased again as it is.
         """
         with self._lock:
             connection, lease.connection = lease.connection, None
@@ -114,11 +114,11 @@ class Slots:
             return connection
 
     def is_current(self, connection: PooledConnection, now: float) -> bool:
-        """Return whether a connection is young enough to be used at a monotonic time."""
+        """Return whether a connection's generation and age allow its use at a monotonic time."""
         return connection.generation == self.generation and now < connection.expires
 
     def is_wanted(self, connection: PooledConnection) -> bool:
-        """Return whether it is worth cleaning a connection."""
+        """Return whether a connection is worth cleaning."""
         return self.is_current(connection, monotonic()) and not self._closed
 
     def _put(self, connection: PooledConnection) -> bool:
@@ -127,7 +127,7 @@ class Slots:
         Returns False when it has to be closed instead.
         """
         connection.idle_since = now = monotonic()
-        # A closed pool still has a use for a connection: for who waits.
+        # A closed pool still needs a connection for its waiters.
         is_wanted = not self._closed or (self._waiters and connection.generation == self.generation)
         if now >= connection.expires or not is_wanted:
             return False
@@ -149,10 +149,10 @@ class Slots:
     def reserve(self) -> int:
         """Occupy slots for connections that should be opened now; return how many.
 
-        Decided here: one for each waiter that has no attempt under way, and up to
-        ``min_size``, as far as there are slots. Reserved before anything waits, so
-        that no rush can overshoot. While the server refuses, one asks for all, and
-        not before the pause is over.
+        Decides how many: one for each waiter without an attempt in progress, and up to
+        ``min_size``, limited by the free slots. Slots are occupied before anything
+        waits, so a rush cannot exceed ``max_size``. While the server refuses
+        connections, a single attempt serves all waiters, after the pause.
         """
         with self._lock:
             least = 0 if self._closed else self._options.min_size
@@ -165,7 +165,7 @@ class Slots:
             return number
 
     def opened(self, connection: PooledConnection) -> bool:
-        """Put a new connection to use; False if it has to be closed again."""
+        """Put a new connection to use; return False if it must be closed again."""
         with self._lock:
             self._connecting -= 1
             self._back_off.succeeded()
@@ -175,15 +175,15 @@ class Slots:
             return False
 
     def failed(self, error: BaseException, *, of_server: bool) -> bool:
-        """Give up an attempt; return whether somebody waits who gets the error.
+        """Record a failed attempt; return whether a waiter gets the error.
 
-        Decided here: who gets it. The first in the queue does at once. So do all
-        others when the server refuses and no connection is left that could come back
-        to them, instead of an attempt for each of them.
+        Decides which waiters get it. The first in the queue always does. All others do
+        too if the server refuses connections and none is left that could be given back
+        to them; each of them would otherwise need an attempt of its own.
 
         Args:
-            error: what the attempt failed with.
-            of_server: whether the server is to be left alone for a while.
+            error: the error of the attempt.
+            of_server: whether to pause before the next attempt.
         """
         with self._lock:
             self._connecting -= 1
@@ -193,13 +193,13 @@ class Slots:
             told = len(self._waiters) if everybody else min(1, len(self._waiters))
             for number in range(told):
                 waiter = self._waiters.pop_first()
-                # A copy, or tracebacks of many greenlets would pile up in one error.
+                # A copy, or one error would collect the tracebacks of many greenlets.
                 waiter.error = copy.copy(error) if number else error
                 waiter.event.set()
             return told > 0
 
     def fail(self, waiter: Waiter, error: BaseException) -> None:
-        """End a wait with an error, unless it has ended."""
+        """End a wait with an error, unless it has already ended."""
         with self._lock:
             if self._waiters.remove(waiter):
                 waiter.error = error
@@ -208,7 +208,7 @@ class Slots:
     # Ending
 
     def cleaned(self, connection: PooledConnection) -> bool:
-        """Put a cleaned connection to use; False if it has to be closed."""
+        """Put a cleaned connection to use; return False if it must be closed."""
         with self._lock:
             if not self._put(connection):
                 return False
@@ -221,9 +221,9 @@ class Slots:
             self._discarding -= 1
 
     def close(self) -> list[PooledConnection]:
-        """Keep nothing from now on; return what is idle, to be closed.
+        """Keep no connection from now on; return the idle ones, which the caller closes.
 
-        Who waits is still served.
+        Waiters are still served.
         """
         with self._lock:
             self._closed = True
@@ -233,7 +233,7 @@ class Slots:
             return idle
 
     def shrink(self) -> list[PooledConnection]:
-        """Return connections that were idle for too long, to be closed."""
+        """Return connections idle longer than ``max_idle``, which the caller closes."""
         with self._lock:
             oldest = monotonic() - self._options.max_idle
             surplus = max(0, self._used() - self._options.min_size)
@@ -246,28 +246,28 @@ class Slots:
     # Looking
 
     def outage(self) -> Outage | None:
-        """Return what is known of a server that refuses, None if it does not."""
+        """Return the current outage, None if the server accepts connections."""
         with self._lock:
             return self._back_off.outage()
 
     def pause(self) -> float:
-        """Return for how many seconds a server that refuses is left alone."""
+        """Return the seconds until the next attempt at a server that refuses connections."""
         with self._lock:
             return self._back_off.left()
 
     def leases(self) -> list[Lease]:
-        """Return the leases, the oldest first."""
+        """Return the leases, oldest first."""
         with self._lock:
             return sorted(self._leases, key=lambda lease: lease.since)
 
     def first_of(self, greenlets: Collection[Any]) -> Waiter | None:
-        """Return the first waiter that is one of these greenlets, None if there is none."""
+        """Return the first waiter whose greenlet is among these, None if there is none."""
         with self._lock:
             mine = (each for each in self._waiters if each.lease.owner() in greenlets)
             return next(mine, None) if greenlets else None
 
     def are_all_leased(self) -> bool:
-        """Return whether somebody waits and nothing but a lease's end could help."""
+        """Return whether there are waiters that only the end of a lease can serve."""
         return bool(self._waiters) and len(self._leases) >= self._options.max_size
 
     def is_waiting(self, greenlet: Any) -> bool:
@@ -275,17 +275,17 @@ class Slots:
         return self._waiters.has(greenlet)
 
     def is_quiet(self) -> bool:
-        """Return whether there is nothing to look after."""
+        """Return whether there are neither leases nor idle connections."""
         return not (self._leases or self._idle)
 
     def timed_out(self) -> PoolStatistics:
-        """Count a caller that gets no connection; return the numbers at this moment."""
+        """Count a caller that gets no connection; return the current numbers."""
         with self._lock:
             self._timeouts += 1
             return self.statistics()
 
     def statistics(self) -> PoolStatistics:
-        """Return the numbers at this moment."""
+        """Return the current numbers."""
         with self._lock:
             in_use, idle = len(self._leases), len(self._idle)
             return PoolStatistics(

@@ -1,8 +1,8 @@
-"""Tells a pool that is busy from one in which nobody can ever go on.
+"""Distinguishes a busy pool from a starved one, in which no greenlet can ever proceed.
 
-A pool is starved when every connection is held by a greenlet that waits, through
-our verbs, for greenlets that wait for a connection of the same pool, directly or
-through children of their own.
+A pool is starved when every connection is held by a greenlet that waits, in a fan-out,
+for greenlets that wait for a connection of the same pool, directly or through children
+of their own.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from concurrency.tasks.names import name_of
 def find_circle(
     leases: Iterable[Lease], is_queued: Callable[[Any], bool]
 ) -> tuple[set[Any], tuple[str, ...]]:
-    """Return the greenlets that are stuck, and the circle in words.
+    """Return the greenlets that are stuck, and a description of the circle.
 
-    It ends with the first holder who can go on, so that it costs little in a pool
-    that is merely busy.
+    The search ends at the first holder that can proceed, so it is cheap in a pool that is
+    merely busy.
 
     Args:
         leases: all leases of a pool that has no free slot.
-        is_queued: tells whether a greenlet waits for a connection of it.
+        is_queued: whether a greenlet waits for a connection of the pool.
 
     Returns:
-        The holders and those whom they wait for, and a sentence for each holder; both
-        empty when somebody can still go on.
+        The holders and the greenlets that they wait for, and a sentence for each holder;
+        both empty if any greenlet can still proceed.
     """
     reached: set[Any] = set()
     circle = []
@@ -42,7 +42,7 @@ def find_circle(
 
 
 def _what_for(greenlet: Any) -> str:
-    """Return what a stuck greenlet waits for, for people to read."""
+    """Return a readable description of what a stuck greenlet waits for."""
     children = kinship.waiting.get(greenlet)
     if children is None:
         return "one more connection"
@@ -50,7 +50,7 @@ def _what_for(greenlet: Any) -> str:
 
 
 def _is_stuck(greenlet: Any, is_queued: Callable[[Any], bool], reached: set[Any]) -> bool:
-    """Return whether a greenlet waits for nothing but others that are stuck."""
+    """Return whether a greenlet waits only for greenlets that are stuck themselves."""
     if greenlet in reached:
         return True
     if is_queued(greenlet):
@@ -60,7 +60,7 @@ def _is_stuck(greenlet: Any, is_queued: Callable[[Any], bool], reached: set[Any]
     if children is None:
         return False
     awaited = [child for child in children() if not child.dead]
-    # Somebody who waits for nobody is about to wake up.
+    # A greenlet whose children have all ended is about to wake up.
     if not awaited or not all(_is_stuck(child, is_queued, reached) for child in awaited):
         return False
     reached.add(greenlet)

@@ -1,4 +1,4 @@
-"""``PoolStatistics``: what a pool looks like at one moment."""
+"""``PoolStatistics``: the state of a pool at one moment."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStatistics:
-    """One pool at one moment.
+    """The state of one pool at one moment.
 
     ``open + connecting + discarding`` never exceeds ``max_size``.
 
     Attributes:
-        max_size: the most connections that the pool may have.
+        max_size: the maximum number of connections of the pool.
         open: connections that are open: ``in_use + idle``.
-        in_use: connections that are held by somebody.
-        idle: connections that wait to be used.
+        in_use: connections that are leased.
+        idle: connections that are free to be leased.
         connecting: connections that are being opened.
         discarding: connections that are being cleaned or closed, until the
-            server has confirmed it or the time for it is spent.
+            server confirms it or the time limit is reached.
         waiting: greenlets that wait for a connection.
-        timeouts: how many have waited in vain since the process started.
+        timeouts: requests for a connection that failed since the process started.
     """
 
     max_size: int

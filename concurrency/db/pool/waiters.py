@@ -1,7 +1,7 @@
-"""The queue of those who wait for a connection.
+"""The queue of greenlets that wait for a connection.
 
-It may be thousands long: each may leave it, and be looked for, without a search. It
-has no lock of its own and decides nothing; ``Slots`` does.
+It can hold thousands of waiters: removing and finding one needs no search. It has no lock
+of its own and makes no decisions; ``Slots`` does both.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from concurrency.patching import signals
 
 
 class Waiter:
-    """One place in the queue: is given a connection, or the error of an attempt."""
+    """One place in the queue; receives a connection, or the error of an attempt."""
 
     __slots__ = ("error", "event", "greenlet", "lease")
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        # As a number, which is nobody else's while it waits.
+        # The id is unique while the greenlet waits.
         self.greenlet = id(lease.owner())
         self.event = Event()
         self.error: BaseException | None = None
@@ -33,7 +33,7 @@ class Waiter:
         return self.lease.connection is not None or self.error is not None
 
     def wait(self, seconds: float) -> None:
-        """Wait until it is over, for this many seconds, or until the event is set."""
+        """Wait until served, for at most this many seconds, or until the event is set."""
         self.event.clear()
         if self.is_served():  # before the event was cleared
             return
@@ -44,25 +44,25 @@ class Waiter:
 
 
 class QueueFull(Exception):
-    """There are as many waiters as there may be."""
+    """The queue already has the maximum number of waiters."""
 
 
 class Queue(OrderedDict[Waiter, None]):
-    """Those who wait, in order."""
+    """The waiters, in order of arrival."""
 
     def __init__(self) -> None:
         super().__init__()
-        # A finaliser may wait in the middle of its greenlet's own wait, so: how often.
+        # A count for each greenlet: a finaliser can wait in the middle of its greenlet's wait.
         self._greenlets: Counter[int] = Counter()
         self._lookout: Waiter | None = None
 
     def append(self, waiter: Waiter) -> None:
-        """Let somebody wait behind all others."""
+        """Add a waiter at the end."""
         self[waiter] = None
         self._greenlets[waiter.greenlet] += 1
 
     def remove(self, waiter: Waiter) -> bool:
-        """Take somebody out; return whether it was waiting."""
+        """Remove a waiter; return whether it was in the queue."""
         if waiter not in self:
             return False
         del self[waiter]
@@ -72,24 +72,24 @@ class Queue(OrderedDict[Waiter, None]):
         return True
 
     def pop_first(self) -> Waiter:
-        """Take out who has waited longest."""
+        """Remove and return the waiter that has waited longest."""
         waiter = next(iter(self))
         self.remove(waiter)
         return waiter
 
     def end(self, waiter: Waiter) -> None:
-        """End a wait: take the waiter out, if it was not served."""
+        """End a wait: remove the waiter if it is still in the queue."""
         self.remove(waiter)
         if self._lookout is waiter:
             self._lookout = None
             if self:
-                # Another one has to ask whether it is the lookout now: the last stays longest.
+                # Wake another waiter, which becomes the lookout; the last one stays longest.
                 next(reversed(self)).event.set()
 
     def is_lookout(self, waiter: Waiter) -> bool:
-        """Return whether a waiter is the one that looks after the pool for all that wait.
+        """Return whether this waiter looks after the pool for all waiters.
 
-        The first to ask becomes it, when there is none.
+        If there is no lookout, the first waiter to ask becomes it.
         """
         self._lookout = self._lookout or waiter
         return self._lookout is waiter
