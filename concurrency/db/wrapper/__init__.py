@@ -1,1 +1,1 @@
-"""What a ``DatabaseWrapper`` of Django becomes: one that leases its connections."""
+"""Turns Django's ``DatabaseWrapper`` into one that leases its connections."""

@@ -1,6 +1,6 @@
-"""Cursors that tell their wrapper about each statement.
+"""Cursors that report each statement to their wrapper.
 
-What a statement does to the session is noticed by the driver's connection.
+The driver's connection detects what a statement does to the session.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ def _watched(kind: type) -> type:
 
 
 def watch(cursor: Any) -> Any:
-    """Return a cursor wrapper of Django's that reports what it executes."""
+    """Make Django's cursor wrapper report what it executes, and return it."""
     kind: Any = type(cursor)
     cursor.__class__ = _watched(kind)
     return cursor
 
 
 class WatchedStatements(Leased):
-    """Part of a pooled wrapper: knows what a holder does."""
+    """Part of a pooled wrapper: records what its holder executes."""
 
     def make_cursor(self, cursor: Any) -> Any:
-        """Return Django's wrapper of a cursor, which reports each statement."""
+        """Return Django's cursor wrapper, made to report each statement."""
         return self._watch(super().make_cursor(cursor))
 
     def make_debug_cursor(self, cursor: Any) -> Any:
-        """Return Django's wrapper that logs queries, which reports each statement."""
+        """Return Django's query-logging cursor wrapper, made to report each statement."""
         return self._watch(super().make_debug_cursor(cursor))
 
     def _watch(self, cursor: Any) -> Any:
@@ -62,7 +62,7 @@ class WatchedStatements(Leased):
         return watch(cursor)
 
     def before_statement(self, sql: Any) -> None:
-        """Take note of a statement that is about to run."""
+        """Record a statement that is about to run."""
         if not self.is_setting_up:
             hooks.run(hooks.at_statement)
         lease = self.leasing.lease
@@ -71,5 +71,5 @@ class WatchedStatements(Leased):
             lease.idle_since = 0.0
 
     def text_of(self, sql: Any) -> str:
-        """Return a statement as text that was not given as such."""
+        """Return a statement that is not a ``str`` as text."""
         return sql.decode(errors="replace") if isinstance(sql, bytes) else str(sql)

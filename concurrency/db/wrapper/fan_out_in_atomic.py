@@ -1,4 +1,4 @@
-"""Notices database work of a child whose parent waits for it inside ``atomic``."""
+"""Detects queries of a child greenlet whose parent waits for it inside ``atomic``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _wrappers = weakref.WeakKeyDictionary()
 
 
 def remember(wrapper: Any) -> None:
-    """Take note that the current greenlet uses a database through this wrapper."""
+    """Record that the current greenlet uses a database through this wrapper."""
     _wrappers.setdefault(getcurrent(), {})[wrapper.alias] = weakref.ref(wrapper)
 
 
@@ -38,11 +38,12 @@ def users_of(alias: str) -> list[Any]:
 def check(wrapper: Any) -> None:
     """Warn or raise when an ancestor waits for this greenlet inside ``atomic``.
 
-    Need not be called while ``kinship.waiting`` and ``kinship.started_for_others`` are empty.
+    The caller can skip this while ``kinship.waiting`` and ``kinship.started_for_others`` are
+    empty.
 
     Raises:
-        FanOutInAtomicBlock: if ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise", or the
-            transaction is a test's and the setting is not "allow".
+        FanOutInAtomicBlock: ``CONCURRENCY["FAN_OUT_IN_ATOMIC"]`` is "raise", or the
+            transaction belongs to a test and the setting is not "allow".
     """
     for ancestor in kinship.ancestors():
         other = _in_atomic(ancestor.greenlet(), wrapper) if ancestor.is_waiting() else None
@@ -74,6 +75,6 @@ def _report(error: FanOutInAtomicBlock) -> None:
             RuntimeWarning,
             frame.f_code.co_filename,
             frame.f_lineno,
-            # The module's own registry is what makes a warning appear once for a place.
+            # With the module's own registry a warning appears once for each place.
             registry=frame.f_globals.setdefault("__warningregistry__", {}),
         )

@@ -1,6 +1,6 @@
-"""What a wrapper holds of its pool: a lease, from which pool, for which greenlet, and how firmly.
+"""The lease of a wrapper: its pool, the greenlet that owns it, and what binds the two.
 
-It knows nothing of Django. A wrapper has one for its whole life.
+Does not depend on Django. A wrapper has one ``Leasing`` for its whole life.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Leasing:
     """The lease of one wrapper, if it has one, and the pool that it is from.
 
     Args:
-        holder: the wrapper. Referred to weakly, or neither would go before a collection.
+        holder: the wrapper. A weak reference: a cycle would live until the next collection.
 
     Attributes:
         lease: the lease, None while there is none.
-        pool: of the lease, or of the last one; None if that could not be set up.
-        kept: how many ``keep()`` blocks are open.
+        pool: the pool of the current or last lease; None if its session could not be set up.
+        kept: number of ``keep()`` blocks that are open.
     """
 
     __slots__ = ("_holder", "_home", "_linked_to", "_native", "kept", "lease", "pool")
@@ -56,7 +56,7 @@ class Leasing:
         """Take a lease for the current greenlet, and return its connection.
 
         Raises:
-            PoolTimeout: none was free in time, or too many are waiting.
+            PoolTimeout: no connection was free in time, or too many greenlets wait.
             Exception: what opening a connection raised.
         """
         home = self._home
@@ -73,23 +73,23 @@ class Leasing:
         """End the lease; without one, do nothing. Never waits.
 
         Args:
-            fit: False closes the connection whatever its state.
+            fit: False closes the connection in any state.
         """
         lease, self.lease = self.lease, None
         if lease is not None and self.pool is not None:
             self.pool.give_back(lease, fit=fit)
 
     def link(self) -> None:
-        """Have the holder told when the current greenlet ends, in whatever way."""
+        """Notify the holder when the current greenlet ends, normally or not."""
         owner = self._owner()
         if owner is not self._linked_to:
             self._link(owner)
 
     def _owner(self) -> weakref.ref[Any]:
-        """Refer to the greenlet that a lease belongs to: the current one.
+        """Return a reference to the greenlet that owns a lease: usually the current one.
 
-        Unless it uses the wrapper of another one, which goes on with the connection when
-        the sharing, and this greenlet, have ended.
+        If the wrapper is shared, its home greenlet owns the lease: that greenlet goes on
+        using the connection when the sharing, and the current greenlet, have ended.
         """
         current, home, holder = getcurrent(), self._home(), self._holder()
         is_shared = home is not None and holder is not None and holder.is_shared()
@@ -117,11 +117,11 @@ class Leasing:
             self.kept -= 1
 
     def is_lendable(self) -> bool:
-        """Return whether the pool wants connections back while their greenlets wait."""
+        """Return whether the pool takes connections back while their greenlets wait."""
         return self.pool is not None and self.pool.options.lend_while_waiting
 
     def bond(self) -> str | None:
-        """Return what of the session belongs to this holder alone, None if nothing does."""
+        """Return why only this holder can use the session, None if any holder could."""
         connection = self.connection
         if self.kept or connection is None:
             return "keep_lease() says so"
@@ -136,9 +136,9 @@ class Leasing:
         return None
 
     def bond_of_idle(self) -> str | None:
-        """Return what else binds the lease of a greenlet that does nothing, None if nothing does.
+        """Return what else binds the lease of an idle greenlet, None if nothing does.
 
-        Never waits. Called by the pool, from other greenlets and threads.
+        Never waits. The pool calls it from other greenlets and threads.
         """
         if self.lease is None or self.pool is None:
             return "it is being set up"
@@ -149,12 +149,12 @@ class Leasing:
         return None
 
     def handle_of_user(self) -> str | None:
-        """Return what user code has in its hands that would execute on the connection."""
+        """Return which handle user code holds that could execute on the connection, or None."""
         lease = self.lease
         if lease is None or lease.connection is None:
             return None
         raw, expected = lease.connection.raw, lease.connection.references + 1
-        # That of a closed cursor executes nothing. They are counted when the number is too high.
+        # A closed cursor executes nothing. Count those only if the number is too high.
         if handles.count(raw) <= expected:
             return None
         if handles.count(raw) <= expected + lease.cursors.references_of_closed(raw):

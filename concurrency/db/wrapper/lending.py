@@ -1,7 +1,7 @@
-"""The part of a wrapper that gives its lease back, and knows when another may have it meanwhile.
+"""The part of a wrapper that gives its lease back, and decides when it can be lent.
 
-A greenlet lends while it waits for others, and loses its lease when it is idle while
-others wait. In both cases it takes another one with its next statement.
+A greenlet lends its connection while it waits for others, and loses its lease if it is
+idle while others wait. In both cases its next statement takes a new lease.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class Leased(HasPool):
     """Part of a pooled wrapper: its lease, and how it ends.
 
     Attributes:
-        leasing: what it holds of the pool.
+        leasing: its lease, and the pool of it.
     """
 
-    # Django's own attributes, of which it gives no types.
+    # Django's own attributes, which have no type hints.
     connection: Any
     savepoint_ids: list[Any]
     atomic_blocks: list[Any]
@@ -33,9 +33,10 @@ class Leased(HasPool):
     def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
         super().__init__(settings_dict, alias)
         self.leasing = Leasing(self)
-        # Whether the connection has gone and close(), which may be overridden, was not called.
+        # Whether the connection was given back without a call of close(), which a subclass
+        # may override.
         self.has_left = False
-        # Whether what has to be set up is being set up now.
+        # Whether the session is being set up now.
         self.is_setting_up = False
         kind: Any = type(self)
         self._closes_itself = overrides(kind, *CLOSING)
@@ -43,7 +44,7 @@ class Leased(HasPool):
     # Giving back
 
     def release(self) -> None:
-        """Give the lease back, in the hub as well; ``connect()`` calls ``close()`` later."""
+        """Give the lease back, also in the hub; ``connect()`` calls ``close()`` later."""
         if self.leasing.lease is not None:
             self.connection = None
             self.has_left = True
@@ -52,8 +53,8 @@ class Leased(HasPool):
     def leave(self) -> None:
         """Give the lease back as Django closes a connection: by ``close()``.
 
-        A backend that remembers something of its connection overrides that. Where it must not
-        be called, as in the hub, ``connect()`` does it before the next lease.
+        A backend that keeps state of its connection overrides ``close()``. Where that must
+        not run, as in the hub, ``connect()`` calls it before the next lease.
         """
         if not self._closes_itself:
             self.release()
@@ -74,24 +75,24 @@ class Leased(HasPool):
             self.has_left = False
 
     def end(self) -> None:
-        """Give back whatever is held; for a greenlet or thread whose work has ended."""
+        """Give the lease back; for a greenlet or thread whose work has ended."""
         if self.leasing.lease is not None:
             self.leave()
             self.forget_transaction()
 
     def forsake(self) -> None:
-        """Forget the lease; called in a child process, to whose parent it belongs."""
+        """Forget the lease; called in a child process, as it belongs to the parent."""
         self.leasing.lease = self.connection = None
         self.has_left = True
         self.forget_transaction()
 
     def owner_ended(self, greenlet: Any) -> None:
-        """Give back what an ended greenlet still holds; runs in the hub."""
+        """Give back the lease of a greenlet that has ended; runs in the hub."""
         if not self.is_shared():
             self.release()
 
     def forget_transaction(self) -> None:
-        """Be outside any transaction, as after Django's ``connect()``."""
+        """Leave any transaction, as Django's ``connect()`` does."""
         self.in_atomic_block = False
         self.savepoint_ids = []
         self.atomic_blocks = []
@@ -111,7 +112,7 @@ class Leased(HasPool):
             leasing.pool.look_for_starvation()
 
     def rest(self) -> None:
-        """Give the lease back when a piece of work has ended, if nothing depends on it."""
+        """Give the lease back at the end of a piece of work, if nothing depends on it."""
         if self.leasing.lease is not None and self._bond() is None:
             self.leave()
 
@@ -120,7 +121,7 @@ class Leased(HasPool):
         return self.leasing.keep()
 
     def _bond(self) -> str | None:
-        """Return why the connection belongs to this greenlet alone, None if it does not."""
+        """Return why only this greenlet can use the connection, None if any could."""
         if self.in_atomic_block:
             return "it is inside atomic"
         if not self.autocommit:
@@ -130,9 +131,9 @@ class Leased(HasPool):
         return self.leasing.bond()
 
     def bound_by(self) -> str | None:
-        """Return why the lease must not be taken from an idle greenlet, None if it may.
+        """Return why the pool must not take the lease from an idle greenlet, None if it may.
 
-        Never waits. Called by the pool, from other greenlets and threads.
+        Never waits. The pool calls it from other greenlets and threads.
         """
         if self.is_setting_up:
             return "it is being set up"
@@ -140,16 +141,16 @@ class Leased(HasPool):
         return leasing.bond_of_idle() or self._bond() or leasing.handle_of_user()
 
     def reclaim(self) -> bool:
-        """Give the lease back for a greenlet that is idle; it takes another when it goes on."""
+        """Give back the lease of an idle greenlet; its next statement takes a new one."""
         if self.bound_by() is not None:
             return False
         self.release()
         return True
 
-    # Others
+    # Sharing
 
     def share(self) -> None:
-        """Let others execute on the connection, in turns with its owner."""
+        """Let other greenlets execute on the connection, in turns with its owner."""
         if self.leasing.lease is not None:
             self.leasing.lease.is_shared = True
 
@@ -158,5 +159,5 @@ class Leased(HasPool):
         return bool(self.allow_thread_sharing)
 
     def hides_from_children(self) -> bool:
-        """Return whether children do not see what this greenlet has written."""
+        """Return whether this greenlet may have written rows that its children cannot see."""
         return bool(self.in_atomic_block)

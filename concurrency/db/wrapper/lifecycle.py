@@ -1,6 +1,6 @@
-"""What the pools of a process do when a greenlet waits or ends, and when the process forks.
+"""Hooks that give leases back when a greenlet waits or ends, and after a fork.
 
-``register`` adds the hooks, which look for the wrappers that they concern.
+``register`` adds them; each finds the wrappers of its greenlet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from concurrency.db.pool import registry
 from concurrency.patching.lateness import is_patched
 from concurrency.tasks import executors
 
-# Connections of the parent that belong to no pool; kept, unused, as those of its pools are.
+# Connections of the parent outside of any pool; kept and not used, like its pools.
 _inherited: list[Any] = []
 
 
@@ -25,9 +25,9 @@ _inherited: list[Any] = []
 def keep_lease(using: str | None = None) -> Iterator[None]:
     """Keep the connection of this greenlet for the length of the block.
 
-    For code that changes the session where the library cannot see it, as inside
-    a database function: the connection is not lent while the greenlet waits, and
-    its session is reset before the next one gets it.
+    For code that changes the session where the library cannot see it, for example in a
+    database function: the connection is not lent while the greenlet waits, and its
+    session is reset before the next holder gets it.
 
     Args:
         using: alias of the database; None means the default one.
@@ -44,7 +44,7 @@ def keep_lease(using: str | None = None) -> Iterator[None]:
 def _pooled_wrappers() -> Iterator[Any]:
     """Yield the wrappers of this greenlet that have been used."""
     if "settings" not in vars(connections):
-        return  # Django knows no databases yet: to ask it is to load the settings
+        return  # Django has no databases yet, and asking for them would load the settings
     for wrapper in connections.all(initialized_only=True):
         if hasattr(wrapper, "lend"):
             yield wrapper
@@ -67,8 +67,8 @@ def _end_all() -> None:
 
 def _after_fork() -> None:
     registry.abandon()
-    # Those without a pool, as in a process that is not patched. Where Django knows its
-    # databases: to ask it is to load the settings.
+    # Connections without a pool, as in an unpatched process. Only if Django already has
+    # its databases: asking for them would load the settings.
     if "settings" in vars(connections):
         for wrapper in _pooled_wrappers():
             if wrapper.connection is not None and not _is_in_memory(wrapper):
@@ -77,12 +77,12 @@ def _after_fork() -> None:
 
 
 def _is_in_memory(wrapper: Any) -> bool:
-    """Return whether a database is a copy of its own after a fork, and lost when it is closed."""
+    """Return whether the child has its own copy of a database, which closing would destroy."""
     return bool(wrapper.vendor == "sqlite" and wrapper.is_in_memory_db())
 
 
 def register() -> None:
-    """Have greenlets lend their connections while they wait, and return them at the end."""
+    """Make greenlets lend their connections while they wait, and return them at the end."""
     hooks.register(hooks.before_wait, _lend_all)
     hooks.register(hooks.at_rest, _rest_all)
     hooks.register(hooks.at_end, _end_all)

@@ -1,8 +1,8 @@
-"""What watches the queries of a greenlet also sees those of its children.
+"""Lets code that watches the queries of a greenlet also see those of its children.
 
-Each greenlet has a wrapper of its own, so ``assertNumQueries``, ``CaptureQueriesContext``,
-``connection.queries`` and ``execute_wrapper`` would miss what it fans out. In tests and with
-``DEBUG`` the wrapper of a child hands on to that of the nearest ancestor with one.
+Each greenlet has its own wrapper, so ``assertNumQueries``, ``CaptureQueriesContext``,
+``connection.queries`` and ``execute_wrapper`` would miss the queries of a fan-out. In tests
+and with ``DEBUG`` a child's wrapper reports to that of its nearest ancestor with one.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from concurrency.compat.django import is_testing
 from concurrency.db.wrapper import fan_out_in_atomic
 from concurrency.db.wrapper.template import HasPool
 
-#: Whether this process runs tests; those of Django are known without it.
+#: Whether this process runs tests; Django's own runner is detected without it.
 runs_tests = False
 
 
 class _Log(deque[Any]):
-    """The queries of a child, which its ancestor's log has too."""
+    """The query log of a child; each query also goes to its ancestor's log."""
 
     def __init__(self, outer: deque[Any]) -> None:
         super().__init__(maxlen=outer.maxlen)
@@ -37,32 +37,32 @@ class _Log(deque[Any]):
 
 
 class _Wrappers(list[Any]):
-    """The execute wrappers of a child, inside of its ancestor's at that moment."""
+    """The execute wrappers of a child, nested inside its ancestor's current ones."""
 
     def __init__(self, outer: list[Any]) -> None:
         super().__init__()
         self._outer = outer
 
     def __reversed__(self) -> Iterator[Any]:
-        """Yield the innermost first, as Django puts them around a statement."""
+        """Yield the innermost first, in the order in which Django wraps a statement."""
         yield from super().__reversed__()
         yield from reversed(self._outer)
 
 
 class ObservedStatements(HasPool):
-    """Part of a pooled wrapper: its statements are seen by those who watch its ancestors'."""
+    """Part of a pooled wrapper: watchers of an ancestor also see its statements."""
 
     _ancestor: weakref.ref[Any] | None = None
 
     def is_handed_on(self) -> bool:
-        """Return whether somebody else might watch this wrapper now, or has."""
+        """Return whether an ancestor might watch this wrapper now, or has done so."""
         has_parent = kinship.ancestry.get() is not None or bool(kinship.started_for_others)
         return has_parent or self._ancestor is not None
 
     def hand_on(self) -> None:
         """Let the nearest ancestor's watchers see this wrapper, in tests and with ``DEBUG``.
 
-        For a new wrapper and for each lease, as a thread works for one after the other.
+        Runs for a new wrapper and for each lease, as a thread serves several parents in turn.
         """
         if self.is_template or not _is_wanted():
             return

@@ -1,7 +1,7 @@
-"""Which of Django's methods a backend of somebody else overrides.
+"""Detects which of Django's methods a third-party backend overrides.
 
-Django's own need not be called for a session that they have set up before; nobody knows
-what another one does there, so it is called whenever Django would call it.
+Django's own methods need not run again for a session that they have already set up. What an
+overridden one does is unknown, so it runs whenever Django would call it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ SET_UP = ("check_settings", "set_autocommit", "_set_autocommit", "init_connectio
 
 @cache
 def overrides(kind: type, *names: str) -> bool:
-    """Return whether a class outside of Django and this package defines one of the methods."""
+    """Return whether a class outside Django and this package defines one of the methods."""
     others = [base for base in kind.__mro__ if not f"{base.__module__}.".startswith(_KNOWN)]
     return any(name in vars(base) for base in others for name in names)

@@ -1,8 +1,8 @@
-"""Setting up the session of a leased connection as Django and its backends want it.
+"""Sets up the session of a leased connection for Django and its backends.
 
-Django's own set-up is the same for each lease, so it is done once for a connection. That
-of a backend that overrides it, and of the receivers of ``connection_created``, may differ
-from lease to lease, and is done for each.
+Django's own set-up is the same for each lease, so it runs once per connection. The set-up
+of a backend that overrides it, and of receivers of ``connection_created``, can differ
+from lease to lease, so it runs for each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrency.db.pool.connection import PooledConnection
 from concurrency.db.wrapper.lending import Leased
 from concurrency.db.wrapper.overriding import SET_UP, overrides
 
-#: What the set-up of one lease has changed, as ``WatchedSession.recorded`` has it.
+#: What the set-up of one lease has changed, as in ``WatchedSession.recorded``.
 Changed = set[str | None]
 
 
@@ -33,27 +33,27 @@ class SessionSetUp(Leased):
         self._checks_itself = overrides(kind, "is_usable")
 
     def _is_refused(self, pooled: PooledConnection) -> bool:
-        """Return whether a backend's own ``is_usable()`` refuses a connection that was in use."""
+        """Return whether a backend's own ``is_usable()`` rejects a previously used connection."""
         was_used = pooled.configured and self.settings_dict["CONN_HEALTH_CHECKS"]
         return was_used and not self.is_usable()
 
     def _is_set_up(self, pooled: PooledConnection) -> bool:
-        """Return whether nothing is to be done for this lease; for a pool that is known."""
+        """Return whether this lease needs no set-up; valid for the wrapper's previous pool."""
         if self.leasing.kept or pooled.set_up or connection_created.receivers:
             return False
         return pooled.configured and self.is_session_ready()
 
     def _set_up(self, template: Any, pooled: PooledConnection, *, always: bool) -> bool:
-        """Prepare wrapper and session for use by Django, as far as they are not.
+        """Prepare wrapper and session for Django, where they are not ready yet.
 
         Args:
-            template: of the pool.
+            template: the pool's template.
             pooled: the leased connection.
-            always: whether the next holder's session has to be reset whatever happens.
+            always: whether to reset the session before the next holder in any case.
 
         Returns:
-            False if the connection cannot be used: an earlier set-up has left something
-            that this one does not set, and that nothing undoes.
+            False if the connection cannot be used: an earlier set-up has left a change
+            that this one does not overwrite and that no reset undoes.
         """
         if self.leasing.kept or always:
             pooled.tainted = True
@@ -70,12 +70,12 @@ class SessionSetUp(Leased):
         return True
 
     def _do_set_up(self, pooled: PooledConnection) -> Changed:
-        """Set the session up, and return what that has changed beyond Django's own set-up."""
+        """Set the session up; return what that has changed beyond Django's own set-up."""
         changed: Changed = set()
         if self.sets_up_itself or not pooled.configured or not self.is_session_ready():
             by_django = self._configure(pooled)
             if self.sets_up_itself:
-                # Which depends on the session, and is made anew if it has to be.
+                # The time zone depends on the session; Django sets it again when needed.
                 changed = by_django - {self.ops.set_time_zone_sql()}
         else:
             self.autocommit = self.settings_dict["AUTOCOMMIT"]
@@ -100,7 +100,7 @@ class SessionSetUp(Leased):
         return changed
 
     def _tell_receivers(self, pooled: PooledConnection) -> Changed:
-        """Send ``connection_created``: for each lease, as what receivers set may differ."""
+        """Send ``connection_created``, for each lease: receivers can set something else."""
         with self._as_set_up(pooled) as changed:
             if connection_created.send(sender=self.__class__, connection=self):
                 pooled.attributes = self.driver.attributes(pooled.raw)
@@ -108,7 +108,7 @@ class SessionSetUp(Leased):
 
     @contextmanager
     def _as_set_up(self, pooled: PooledConnection) -> Iterator[Changed]:
-        """Take what the block does for set-up, which is done again for each lease."""
+        """Treat what the block does as set-up, which is repeated for each lease."""
         changed: Changed = set()
         raw, self.is_setting_up = pooled.raw, True
         before = raw.tainted, raw.is_beyond_reset
@@ -116,7 +116,7 @@ class SessionSetUp(Leased):
         try:
             yield changed
         except BaseException:
-            # Half of it may be done, and the next set-up may be another one.
+            # The set-up may be half done, and the next one may differ.
             raw.is_beyond_reset |= before[1]
             pooled.must_be_reset()
             raise
@@ -127,22 +127,22 @@ class SessionSetUp(Leased):
             raw.recorded = None
             self.is_setting_up = False
 
-    # What backends differ in
+    # Differences between backends
 
     def adopt(self, template: Any) -> None:
         """Take over what Django's ``get_new_connection`` sets on the wrapper."""
 
     def session_autocommit(self) -> bool | None:
-        """Return whether the leased session is in autocommit, None if it is not known."""
+        """Return whether the leased session is in autocommit, None if unknown."""
         return None
 
     def refresh_session(self) -> None:
-        """Bring a session that was set up before in line with settings, if they changed."""
+        """Bring a session that is already set up in line with the settings."""
 
     def is_session_ready(self) -> bool:
-        """Return whether a session that was set up before is in line with settings."""
+        """Return whether a session that is already set up matches the settings."""
         return bool(self.session_autocommit() == self.settings_dict["AUTOCOMMIT"])
 
     def is_usable(self) -> bool:
-        """Return whether the leased connection answers; without a lease there is none."""
+        """Return whether the leased connection responds; False without a lease."""
         return self.connection is not None and bool(super().is_usable())

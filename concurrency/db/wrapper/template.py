@@ -1,7 +1,7 @@
-"""Which pool the connections of a wrapper come from, and how that opens them.
+"""The pool that a wrapper takes its connections from, and how the pool opens them.
 
-A pool opens its connections through a wrapper of its own, the template, which has
-the settings that the database had then. It knows nothing of leases.
+A pool opens its connections through a wrapper of its own, the template, which keeps the
+settings that the database had at the time. Does not depend on leases.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from concurrency.db.pool.pool import Pool
 from concurrency.db.wrapper import lifecycle
 from concurrency.patching.lateness import is_patched
 
-# Asked for at each lease, so without a step of Python for each.
+# Runs at each lease, so it is implemented in C.
 _FINGERPRINT: Callable[[Any], tuple[Any, ...]] = itemgetter(
     "NAME", "USER", "HOST", "PORT", "OPTIONS"
 )
 
 
 class _OfTemplate(str):
-    """The alias of a wrapper that opens connections for a pool, and uses none itself."""
+    """The alias of a wrapper that opens connections for a pool and leases none itself."""
 
     __slots__ = ()
 
 
 class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
-    """Part of a pooled wrapper: its pool, and what it is as the template of one."""
+    """Part of a pooled wrapper: finds its pool, and serves as the template of one."""
 
     driver: Driver
     settings_dict: dict[str, Any]
@@ -49,20 +49,20 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
         return self._may_use_pool and self.has_pool()
 
     def has_pool(self) -> bool:
-        """Return whether the settings want one: ``OPTIONS["pool"] = False`` turns it off."""
+        """Return whether the settings enable a pool; ``OPTIONS["pool"] = False`` disables it."""
         return self.settings_dict["OPTIONS"].get("pool") is not False
 
     def _pool(self) -> Pool:
-        """Return the pool of this database, made when it is asked for the first time."""
+        """Return the pool of this database; create it on the first call."""
         pool = registry.pools.get(self.alias) or registry.pool_for(self.alias, self._make_pool)
         if pool.fingerprint != _FINGERPRINT(self.settings_dict):
-            # Another database under the same alias, as when test databases are made.
+            # Another database under the same alias, as when test databases are created.
             registry.forget(self.alias)
             pool = registry.pool_for(self.alias, self._make_pool)
         return pool
 
     def _make_pool(self) -> Pool:
-        lifecycle.register()  # a project may use the backend without the app
+        lifecycle.register()  # a project can use the backend without the app
         template = type(self)(self.settings_dict.copy(), _OfTemplate(self.alias))
         return Pool(self.alias, self.pool_options(), self.driver, template)
 
@@ -80,11 +80,11 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
         return _FINGERPRINT(self.settings_dict)
 
     def open_raw(self) -> Any:
-        """Open a connection for the pool; only called on a pool's template."""
+        """Open a connection for the pool; called on a pool's template only."""
         return self.get_new_connection(self.get_connection_params())
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return Django's parameters; options of the pool are ours and no concern of it."""
+        """Return Django's parameters, without the options of the pool."""
         given = self.settings_dict
         options = {key: value for key, value in given["OPTIONS"].items() if not is_ours(key)}
         self.settings_dict = {**given, "OPTIONS": options}
@@ -101,9 +101,9 @@ class HasPool(BaseDatabaseWrapper):  # type: ignore[misc]
         return
 
     def close_pool(self) -> None:
-        """Close the idle connections of this database, whatever the alias; Django calls it.
+        """Close the idle connections of this database under all its aliases.
 
-        Before it drops or copies a test database, which a mirror uses as well.
+        Django calls it before it drops or copies a test database, which a mirror uses too.
         """
         if self.uses_pool:
             registry.forget(self.alias)

@@ -1,8 +1,7 @@
-"""What is left of a transaction whose beginning or end is interrupted.
+"""Cleans up after a transaction whose beginning or end is interrupted.
 
-Django knows errors of the database there; a kill or a deadline is neither an answer
-nor an error, and a greenlet that goes on afterwards has the same wrapper. It knows
-nothing of pools.
+Django handles database errors there, but not a kill or a deadline, and a greenlet that
+goes on afterwards has the same wrapper. Does not depend on pools.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from concurrency.db.wrapper.lending import Leased
 
 
 class InterruptedTransactions(Leased):
-    """Part of a pooled wrapper: nothing of an interrupted transaction reaches the next one."""
+    """Part of a pooled wrapper: keeps an interrupted transaction out of the next one."""
 
     def set_autocommit(
         self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False
     ) -> None:
-        """Begin or end a transaction, as Django's; give the lease back if that is interrupted.
+        """Begin or end a transaction, as Django does; if interrupted, give the lease back.
 
-        Nobody would know whether the session has done it. A greenlet that goes on after
-        its deadline would write into a transaction that it believes to be autocommit.
+        The state of the session is unknown then: a greenlet that goes on after its deadline
+        could write into a transaction while it assumes autocommit.
         """
         try:
             with self._forgetting_hooks():
@@ -35,29 +34,29 @@ class InterruptedTransactions(Leased):
             raise
 
     def commit(self) -> None:
-        """Commit, as Django's; if that is interrupted, nothing that waits for it is called.
+        """Commit, as Django does; if interrupted, drop the ``on_commit`` callbacks.
 
-        Nobody would know whether it took place, and the next commit is another one.
+        Whether the commit took place is unknown, and the next commit is not theirs.
         """
         with self._forgetting_hooks():
             super().commit()
 
     def rollback(self) -> None:
-        """Roll back, as Django's; what waits for a commit waits no more, come what may."""
+        """Roll back, as Django does; drop the ``on_commit`` callbacks even if interrupted."""
         with self._forgetting_hooks():
             super().rollback()
 
     def savepoint_rollback(self, sid: str) -> None:
-        """Go back to a savepoint, as Django's; the same holds for what waits since then."""
+        """Roll back to a savepoint, likewise for the callbacks registered since then."""
         with self._forgetting_hooks(sid):
             super().savepoint_rollback(sid)
 
     @contextmanager
     def _forgetting_hooks(self, since: str | None = None) -> Iterator[None]:
-        """Forget what waits for a commit if the block is interrupted.
+        """Drop the ``on_commit`` callbacks if the block is interrupted.
 
         Args:
-            since: forget only what waits since this savepoint.
+            since: drop only callbacks registered since this savepoint.
         """
         try:
             yield

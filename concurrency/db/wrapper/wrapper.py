@@ -1,9 +1,9 @@
-"""What turns a ``DatabaseWrapper`` of Django into one that leases its connections.
+"""``PooledDatabaseWrapper``: turns Django's ``DatabaseWrapper`` into one that leases.
 
-A wrapper belongs to one greenlet, as Django's ``connections`` give it out in a
-patched process. It holds a lease from its first query until the request ends,
-the greenlet ends, ``close()`` is called, or its greenlet waits for others. In a
-process that is not patched it does nothing that Django would not do.
+In a patched process Django's ``connections`` gives each greenlet its own wrapper. The
+wrapper holds a lease from its first query until the request ends, the greenlet ends,
+``close()`` is called, or its greenlet waits for others. In an unpatched process it
+behaves as Django's wrapper does.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from concurrency.db.wrapper.observers import ObservedStatements
 from concurrency.db.wrapper.sessions import SessionSetUp
 from concurrency.db.wrapper.transactions import InterruptedTransactions
 
-#: Called with a wrapper that is about to take a lease, and may change its class: in
-#: the transaction of a test greenlets share one connection, see ``concurrency.testing``.
+#: Called with a wrapper that is about to take a lease; may change its class. Greenlets
+#: share one connection in the transaction of a test, see ``concurrency.testing``.
 before_connect: Callable[[Any], None] | None = None
 
 
@@ -30,7 +30,7 @@ class PooledDatabaseWrapper(
 ):
     """Mixin for a ``DatabaseWrapper``: connections come from a pool and return to it.
 
-    To be named before Django's wrapper among the bases. Subclasses set ``driver``.
+    Put it before Django's wrapper among the bases. Subclasses set ``driver``.
     """
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = DEFAULT_DB_ALIAS) -> None:
@@ -38,7 +38,7 @@ class PooledDatabaseWrapper(
         self.hand_on()
 
     def connect(self) -> None:
-        """Take a lease. As Django's, but a session that is set up is not set up again."""
+        """Take a lease. A session that is already set up is not set up again."""
         if not self.uses_pool:
             super().connect()
             return
@@ -61,7 +61,7 @@ class PooledDatabaseWrapper(
         """Take a lease on a connection whose session is set up."""
         leasing = self.leasing
         if leasing.lease is not None:
-            # Django forgets the connection that it had, in whatever state it is.
+            # Django forgets its previous connection here, in any state.
             self.connection = None
             leasing.give_back(fit=False)
         pool = self._pool()
@@ -79,13 +79,13 @@ class PooledDatabaseWrapper(
             elif not self._set_up(pool.template, pooled, always=pool.options.reset == "always"):
                 self.obtain()
         except BaseException:
-            # Half set up it must not be used, neither by this greenlet nor by another.
+            # No greenlet may use a session that is only half set up.
             self.release()
             leasing.pool = None
             raise
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Give the lease back: called by Django when a request starts and ends."""
+        """Give the lease back; Django calls it when a request starts and ends."""
         if self.leasing.lease is not None:
             if not self.in_atomic_block:
                 self.leave()
@@ -93,6 +93,6 @@ class PooledDatabaseWrapper(
             super().close_if_unusable_or_obsolete()
 
     def close_if_health_check_failed(self) -> None:
-        """Do nothing for a lease: the pool has looked at the connection."""
+        """Do nothing for a lease: the pool has already checked the connection."""
         if not self.uses_pool:
             super().close_if_health_check_failed()
