@@ -55,6 +55,7 @@ def announce(log: Any) -> None:
     Args:
         log: gunicorn's.
     """
+    gevent.sleep(0)  # what has not begun has no name yet
     new = {one: name for one in _others() if one not in _announced and (name := describe(one))}
     if new:
         _announced.update(new)
