@@ -74,7 +74,7 @@ def test_thousands_of_raw_greenlets_on_a_pool_of_four(pool, target, observer, cr
         crowd = [gevent.Greenlet(work, number) for number in range(size)]
         for number, each in enumerate(crowd):
             if number % 3 == 1:
-                lengths[each] = random.randint(1, 4)  # as often as each goes on
+                lengths[each] = random.choice((1, 2, random.randint(3, 7)))
             if number % 10 == 2:
                 each.kill(block=False)  # before it has begun
             elif number % 10 != 5:  # whom nobody starts

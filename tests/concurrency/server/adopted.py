@@ -70,7 +70,7 @@ def facts(request):
         if isinstance(worker, Worker):
             break
         frame = frame.f_back
-    overload = getattr(getattr(worker, "gate", None), "_overload", None)
+    overload = worker.concurrency.gate._overload
     return JsonResponse({
         "class": f"{type(worker).__module__}.{type(worker).__qualname__}",
         "shed_after": overload and overload.after,
