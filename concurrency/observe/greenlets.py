@@ -84,7 +84,8 @@ def look(thread: int) -> list[Seen]:
     found = [
         _seen(one, sql, running)
         for one in gc.get_objects()
-        if isinstance(one, greenlet) and _is_live(one)
+        # type() and never isinstance(): lazy objects evaluate themselves when asked.
+        if issubclass(type(one), greenlet) and _is_live(one)
     ]
     return sorted(found, key=lambda seen: -(seen.age or 0.0))
 

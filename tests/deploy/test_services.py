@@ -52,7 +52,7 @@ def sleeper(mark: str, prelude: str = "") -> subprocess.Popen[bytes]:
 @pytest.mark.slow
 def test_those_with_a_mark_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """All processes that have the mark are ended, the deaf ones by force; others live on."""
-    monkeypatch.setattr(processes, "STOP_LIMIT", 0.2)
+    monkeypatch.setattr(processes, "STOP_LIMIT", 3.0)
     with sleeper("one") as polite, sleeper("one", DEAF) as deaf, sleeper("two") as other:
         services.end_those_with("one")
         others = other.poll()

@@ -7,6 +7,7 @@ in the service's folder, which its user alone can enter.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -107,11 +108,13 @@ def read(path: Path) -> dict[str, Any]:
     """Return what a worker shows: its ``service`` and its ``greenlets``.
 
     Raises:
-        OSError: it has ended.
+        OSError: it has ended, also while it was asked.
     """
     with _socket(socket.AF_UNIX) as client:
         client.settimeout(_LIMIT)
         client.connect(str(path))
         data = b"".join(iter(lambda: client.recv(65536), b""))
+    if not data:
+        raise ConnectionResetError(errno.ECONNRESET, f"no answer from {path}")
     found: dict[str, Any] = json.loads(data)
     return found

@@ -6,6 +6,7 @@ import gevent
 import pytest
 from django.db import connection
 from django.http import HttpResponse
+from django.utils.functional import LazyObject
 from gevent.event import Event
 from gevent.hub import get_hub
 from gevent.monkey import get_original
@@ -95,6 +96,18 @@ def test_the_request_of_a_suspended_greenlet_is_seen():
     assert len(mine) == 3
     go_on.set()
     greenlet.get()
+
+
+def test_a_lazy_object_is_not_evaluated_by_a_look():
+    """It may fail, or take long."""
+
+    class Failing(LazyObject):
+        def _setup(self):
+            raise AssertionError("it was evaluated")
+
+    lazy = Failing()
+    assert look(this_thread())
+    del lazy
 
 
 def test_a_wait_for_a_connection_names_the_database():

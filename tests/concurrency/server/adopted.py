@@ -70,7 +70,8 @@ def facts(request):
         if isinstance(worker, Worker):
             break
         frame = frame.f_back
-    overload = worker.concurrency.gate._overload
+    state = getattr(worker, "concurrency", None)  # plain gunicorn's has none
+    overload = getattr(getattr(state, "gate", None), "_overload", None)
     return JsonResponse({
         "class": f"{type(worker).__module__}.{type(worker).__qualname__}",
         "shed_after": overload and overload.after,

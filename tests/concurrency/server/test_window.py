@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import gevent
 import pytest
 
 from concurrency.server import folder
@@ -106,3 +108,15 @@ def test_the_socket_is_gone_when_the_service_is(start):
         assert socket.parent.stat().st_mode & 0o077 == 0
         assert server.terminate() == 0
         assert not list(Path(runtime).glob("*/*/*.sock"))
+
+
+def test_a_worker_that_ends_while_it_is_asked_has_ended(tmp_path):
+    """There is no answer, and no traceback."""
+    path = tmp_path / "worker-1.socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        ending = gevent.spawn(lambda: listener.accept()[0].close())
+        with pytest.raises(ConnectionResetError):
+            gevent.get_hub().threadpool.apply(read, (path,))
+        ending.join()
