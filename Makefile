@@ -37,7 +37,7 @@ thorough: install
 
 # A minute or two of changed requests, to the parser and to a server.
 fuzz: install
-	$(PYTHON) -m pytest -m thorough tests/concurrency/server/http1 $(ARGS)
+	$(PYTHON) -m pytest -m thorough tests/concurrency/server/worker/http1 $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ from tests.servers import Sessions, named, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 NAME = "clients-that-go"
 
 APPLICATION = """

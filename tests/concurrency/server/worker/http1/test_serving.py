@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.concurrency.server.http1.behaving import SIZE
+from tests.concurrency.server.worker.http1.behaving import SIZE
 from tests.servers import until
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -46,7 +46,7 @@ class Server:
             path = f"{ROOT}:{folder}"
             with self._log.open("w") as log:
                 self.process = subprocess.Popen(
-                    [*command, "tests.concurrency.server.http1.behaving"],
+                    [*command, "tests.concurrency.server.worker.http1.behaving"],
                     cwd=ROOT,
                     env={**os.environ, "PYTHONPATH": path, "FOLDER_OF_TEST": str(folder)}
                     | variables,

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from deploy.cluster import free_port
-from tests.concurrency.server.http1.test_parser import outcomes as parsed
-from tests.concurrency.server.http1.test_parser import streams
-from tests.concurrency.server.http1.vectors import SMUGGLED, VECTORS, Vector
+from tests.concurrency.server.worker.http1.test_parser import outcomes as parsed
+from tests.concurrency.server.worker.http1.test_parser import streams
+from tests.concurrency.server.worker.http1.vectors import SMUGGLED, VECTORS, Vector
 from tests.servers import until
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -40,7 +40,7 @@ class Echo:
             command += ["-b", f"fd://{listener.fileno()}"]
             with self.log.open("w") as log:
                 self.process = subprocess.Popen(
-                    [*command, "tests.concurrency.server.http1.echo"],
+                    [*command, "tests.concurrency.server.worker.http1.echo"],
                     cwd=ROOT,
                     env={**os.environ, "CONCURRENCY_MAX_BODY_SIZE": "1000000"},
                     pass_fds=[listener.fileno()],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from concurrency.server.worker.http1.body import Store
 from concurrency.server.worker.http1.parser import Parser
 from concurrency.server.worker.http1.rules import Rules
-from tests.concurrency.server.http1.vectors import VECTORS, Vector
+from tests.concurrency.server.worker.http1.vectors import VECTORS, Vector
 
 pytestmark = pytest.mark.timeout(600)
 
