@@ -22,15 +22,6 @@ from tests.servers import until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-def start(tmp_path):
-    """Start a service for one test."""
-    with contextlib.ExitStack() as stack:
-        yield lambda *arguments, **variables: stack.enter_context(
-            Served(tmp_path, *arguments, **variables)
-        )
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """One service with limits and files, for tests that leave it as it was."""

@@ -11,50 +11,8 @@ from django.http import HttpResponse
 from gevent.event import Event
 
 from concurrency.server.worker import gate
-from concurrency.server.worker.drain import Drain
-from concurrency.server.worker.gate import Gate
+from tests.concurrency.server.worker.gated import Asking, taking, waiting_for
 from tests.helpers import until
-
-
-class Asking:
-    """Requests through a gate, each in a greenlet of its own."""
-
-    def __init__(self, application, **options) -> None:
-        self.drain = Drain()
-        self.gate = Gate(application, self.drain, **options)
-        self.statuses: list[str] = []
-        self.headers: list[dict[str, str]] = []
-
-    def ask(self, path: str = "/") -> str:
-        """Send one request, read its answer, and return its status."""
-        seen = []
-
-        def start_response(status, headers, exc_info=None):
-            seen.append(status)
-            self.headers.append(dict(headers))
-
-        body = self.gate({"REQUEST_METHOD": "GET", "PATH_INFO": path}, start_response)
-        b"".join(body)
-        if hasattr(body, "close"):
-            body.close()
-        self.statuses.append(seen[0])
-        return seen[0]
-
-    def spawn(self, count: int, path: str = "/") -> list[gevent.Greenlet]:
-        return [gevent.spawn(self.ask, path) for _ in range(count)]
-
-
-def waiting_for(event: Event, order: list[str] | None = None):
-    """Return an application that waits for an event."""
-
-    def application(environ, start_response):
-        if order is not None:
-            order.append(environ["PATH_INFO"])
-        event.wait()
-        start_response("200 OK", [])
-        return [b"done"]
-
-    return application
 
 
 @pytest.fixture
@@ -63,17 +21,6 @@ def clock(monkeypatch):
     now = SimpleNamespace(seconds=0.0)
     monkeypatch.setattr(gate, "time", SimpleNamespace(monotonic=lambda: now.seconds))
     return now
-
-
-def taking(clock, seconds: float):
-    """Return an application whose work takes this long."""
-
-    def application(environ, start_response):
-        clock.seconds += seconds
-        start_response("200 OK", [])
-        return [b"done"]
-
-    return application
 
 
 def test_requests_in_flight_are_limited_and_the_others_come_in_order():

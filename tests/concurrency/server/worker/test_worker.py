@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 
 import gevent
 import psycopg
 import pytest
-from gevent.pool import Pool
 
-from tests.concurrency.server.gunicorns import Client, every
+from tests.concurrency.server.gunicorns import every
 
 pytestmark = pytest.mark.slow
 
@@ -183,19 +180,6 @@ def test_a_stream_that_fails_is_cut_off(shared):
     shared.wait_for("ValueError: could not convert string to float: 'never'")
 
 
-def test_a_killed_worker_loses_what_it_worked_on_and_is_replaced(start):
-    """Clients of SIGKILL see the end of their connections, the next is served by another."""
-    server = start()
-    pid = int(server.get()[2])
-    client = server.connect()
-    client.send("/block/20/")
-    server.wait_for("hub is blocked")
-    os.kill(pid, signal.SIGKILL)
-    with pytest.raises((EOFError, ConnectionError)):
-        client.receive()
-    assert int(server.get()[2]) != pid
-
-
 @pytest.mark.openssl
 def test_idle_clients_on_tls_do_not_hold_up_the_exit(start, tmp_path):
     """Nor do those that never shake hands; who has a request in flight gets his answer."""
@@ -221,166 +205,9 @@ def test_idle_clients_on_tls_do_not_hold_up_the_exit(start, tmp_path):
     assert server.process.wait(timeout=25) == 0
 
 
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\nX: b\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 200 + b"\r\n",
-    ],
-    ids=[
-        "length and chunked",
-        "two lengths",
-        "chunked not last",
-        "folded",
-        "space",
-        "control",
-        "bare LF",
-        "two hosts",
-        "huge",
-        "many",
-    ],
-)
-def test_a_request_that_two_servers_could_read_differently_is_rejected(shared, request_bytes):
-    """It is answered 4xx, its connection ends, and others notice nothing."""
-    other = shared.connect()
-    other.get()
-    client = shared.connect()
-    with every(client, other):
-        client.socket.sendall(request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = b"".join(iter(lambda: _read(client.socket), b""))
-        assert answer.startswith(b"HTTP/1.1 4")
-        assert answer.count(b"HTTP/1.1") == 1
-        assert other.get()[0] == 200
-
-
 def test_a_worker_looks_for_garbage_seldom(shared):
     """What requests in flight hold is none, and there are many of them."""
     assert shared.get("/threshold/")[2] == b"10000"
-
-
-def test_nothing_is_answered_that_follows_broken_chunks(shared):
-    """A body that is broken is refused, and that is the last answer on the connection."""
-    client = shared.connect()
-    with every(client):
-        client.send("/", "Transfer-Encoding: chunked", method="POST", body=b"zz\r\nhello\r\n")
-        client.send("/smuggled")
-        answer = b"".join(iter(lambda: _read(client.socket), b""))
-    assert answer.startswith(b"HTTP/1.1 400")
-    assert answer.count(b"HTTP/1.1") == 1
-
-
-def test_after_chunks_that_nobody_read_comes_the_next_request(shared):
-    """A body in chunks that is whole ends where it ends."""
-    client = shared.connect()
-    with every(client):
-        chunks = b"5\r\nhello\r\n0\r\n\r\n"
-        client.send("/", "Transfer-Encoding: chunked", method="POST", body=chunks)
-        client.send("/take/", "Content-Length: 2", method="POST", body=b"on")
-        assert client.receive()[0] == 200
-        assert client.receive()[2] == b"2"
-
-
-def _read(client: socket.socket) -> bytes:
-    try:
-        return client.recv(65536)
-    except ConnectionResetError:
-        return b""
-
-
-class Visitors:
-    """Clients that ask again and again, as browsers do: one retry on a reused connection."""
-
-    def __init__(self, server, count: int) -> None:
-        self.answers: list[int] = []
-        self.pids: set[bytes] = set()
-        self.errors: list[Exception] = []
-        self._port = server.port
-        self._stop = False
-        self._greenlets = Pool(count)
-        for _ in range(count):
-            self._greenlets.spawn(self._visit)
-
-    def _visit(self) -> None:
-        client, asked = Client(self._port), 0
-        while not self._stop:
-            try:
-                status, head, body = client.get("/")
-            except (EOFError, ConnectionError) as error:
-                if not asked:
-                    self.errors.append(error)
-                head = "Connection: close"
-            else:
-                self.answers.append(status)
-                self.pids.add(body)
-                asked += 1
-            if "Connection: close" in head or asked == 5:
-                client.close()
-                client, asked = Client(self._port), 0
-            gevent.sleep(0.005)
-        client.close()
-
-    def stop(self) -> None:
-        self._stop = True
-        self._greenlets.join(timeout=10)
-
-    def wait_for_workers(self, count: int) -> None:
-        """Return when this many have answered, one after another or at once."""
-        with gevent.Timeout(10, TimeoutError(f"{len(self.pids)} workers have answered")):
-            while len(self.pids) < count:
-                gevent.sleep(0.02)
-
-
-@pytest.fixture
-def visitors():
-    started = []
-
-    def begin(server, count: int = 10) -> Visitors:
-        started.append(Visitors(server, count))
-        return started[-1]
-
-    yield begin
-    for those in started:
-        those.stop()
-
-
-def nothing_is_lost(server, those: Visitors) -> None:
-    those.stop()
-    assert those.errors == []
-    assert set(those.answers) == {200}
-    assert len(those.answers) > 50
-    assert server.terminate() == 0
-
-
-def test_reload_and_logs_and_numbers_of_workers_under_load_lose_no_request(start, visitors):
-    """SIGHUP, SIGUSR1, SIGTTIN and SIGTTOU, one after another, while ten clients ask."""
-    server = start()
-    those = visitors(server)
-    those.wait_for_workers(1)
-    server.signal(signal.SIGUSR1)
-    server.signal(signal.SIGHUP)
-    those.wait_for_workers(2)
-    server.signal(signal.SIGTTIN)
-    those.wait_for_workers(3)
-    server.signal(signal.SIGTTOU)
-    server.wait_for("Worker exiting", 2)
-    nothing_is_lost(server, those)
-
-
-def test_max_requests_under_load_with_preload_loses_no_request(start, visitors):
-    """A worker that has served its share is replaced while clients go on asking."""
-    server = start("--max-requests", "100", "--preload", workers=2)
-    those = visitors(server)
-    server.wait_for("Autorestarting worker", 3)
-    nothing_is_lost(server, those)
 
 
 def test_the_worker_needs_no_configuration_of_ours(start):
