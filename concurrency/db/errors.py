@@ -1,4 +1,4 @@
-"""Errors of the connection pool. Code that catches Django's database errors catches them too.
+"""Errors of the connection pool; all are subclasses of Django's database errors.
 
 ``concurrency.errors`` exports them; they are defined here because they need Django.
 """
