@@ -1,1 +1,1 @@
-"""Drivers: how to wait, stop a statement and clean up with each of them."""
+"""Drivers: how each of them waits, cancels a statement and cleans up."""

@@ -1,4 +1,4 @@
-"""What a pool has to know about a database driver, and the end of a connection."""
+"""The interface between a pool and a database driver, and the end of a connection."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import gevent
 
-#: Seconds that the server gets to stop a statement and to confirm an end.
+#: Seconds for the server to stop a statement, and to confirm the end of a session.
 KILL_BUDGET = 2.0
 
-#: A frozen server that comes back within this many seconds is still told what to stop.
+#: Seconds for which a cancel request waits for a frozen server to come back.
 PATIENCE = 30.0
 
 
@@ -20,15 +20,14 @@ class Driver(Protocol):
     """The few operations on a raw connection in which drivers differ.
 
     A raw connection has an attribute ``tainted``: whether a statement may have changed its
-    session beyond its transaction. ``drivers.watching`` has what sets it.
+    session beyond its transaction. ``drivers.watching`` sets it.
 
-    Those marked 'local' must not wait; the others may, and the pool limits their
-    time.
+    Methods marked 'local' must not wait; the others may, and the pool limits their time.
     """
 
     @property
     def error(self) -> type[Exception]:
-        """Return the base class of what the driver raises."""
+        """Return the base class of the driver's exceptions."""
 
     def fileno(self, raw: Any) -> int | None:
         """Return the descriptor of the connection's socket, None without one (local)."""
@@ -40,36 +39,36 @@ class Driver(Protocol):
         """Return whether it is open, idle and outside any transaction (local)."""
 
     def attributes(self, raw: Any) -> Any:
-        """Return what users can set on the driver's object and the server does not know (local)."""
+        """Return the client-side attributes that users can set on the connection (local)."""
 
     def clean(self, raw: Any, seconds: float) -> None:
-        """Stop the running statement on the server, roll back, and turn autocommit on."""
+        """Cancel the running statement on the server, roll back, and turn autocommit on."""
 
     def close_cursor(self, cursor: Any) -> None:
-        """Close a cursor on the server; one that is gone there is no error."""
+        """Close a server-side cursor; no error if the server has already closed it."""
 
     def reset(self, raw: Any) -> None:
-        """Bring the session back to how it was when the connection was opened."""
+        """Restore the session to its state when the connection was opened."""
 
     def ping(self, raw: Any) -> None:
-        """Make a round trip; raises when the connection is of no use.
+        """Make a round trip; raise if the connection is unusable.
 
-        Local, and done before each lease, where there is no socket to look at.
+        If the connection has no socket, this is local and runs before each lease.
         """
 
     def close(self, raw: Any) -> None:
         """Close the connection without waiting for the server (local).
 
-        Where there is no socket to see the end by, waits for it.
+        If the connection has no socket to show the end, wait for it.
         """
 
 
 def close(driver: Driver, raw: Any) -> None:
     """Close a connection and wait until the server has ended its side of it.
 
-    A server's session outlives the socket by a moment, or by the whole length of
-    a statement. Its slot must not be used again before, so the end is read from a
-    copy of the socket: the server closes its side as the last thing it does.
+    A server's session outlives the socket briefly, or for as long as a statement runs. The
+    slot must not be reused before the session ends. A duplicate of the socket shows the
+    end: the server closes its side as the last step.
     """
     if driver.is_closed(raw):
         return
@@ -80,7 +79,7 @@ def close(driver: Driver, raw: Any) -> None:
     with contextlib.closing(socket.socket(fileno=os.dup(descriptor))) as copy:
         driver.close(raw)
         copy.settimeout(KILL_BUDGET)
-        # An error ends the session as surely as its orderly end does.
+        # After a socket error the session has ended too.
         with contextlib.suppress(OSError):
             while copy.recv(4096):
                 pass

@@ -1,10 +1,10 @@
-"""Whether user code still has the driver's connection, or a cursor, in its hands.
+"""Detects whether user code still holds the driver's connection, or a cursor.
 
-Such a handle may outlive its lease: then it must not execute anything on a connection that
-is somebody else's by now.
+Such a handle can outlive its lease. It must then execute nothing on the connection, which
+may already be leased to another greenlet.
 
-A wrapper can tell what passes through it. The driver's own objects, once user code has
-them, can be kept anywhere: that is told by counting the references to a connection.
+A wrapper sees the cursors that it creates. User code can keep the driver's own objects
+anywhere; the reference count of a connection shows whether it does.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from weakref import ref
 
 from gevent import getcurrent
 
-# So many cursors are remembered before those that are gone are forgotten.
+# With this many cursors remembered, the references to collected ones are dropped.
 _MANY = 32
 
 
 class Cursors(list[ref[Any]]):
-    """The cursors of Django that were made on a lease, as far as somebody still has them."""
+    """Weak references to the cursors that Django has made on a lease."""
 
     __slots__ = ()
 
     def remember(self, cursor: Any) -> None:
-        """Take note of a new one."""
+        """Add a new cursor."""
         if len(self) >= _MANY:
             self[:] = [each for each in self if each() is not None][-_MANY // 2 :]
         self.append(ref(cursor))
 
     def references_of_closed(self, raw: Any) -> int:
-        """Return how many references to a connection closed cursors still have.
+        """Return how many references to a connection are held by closed cursors.
 
-        They execute nothing, but a variable may keep one for as long as its function runs.
+        A closed cursor executes nothing, but a variable can keep it while its function runs.
         """
         closed: dict[int, Any] = {}
         for each in self:
@@ -45,10 +45,10 @@ class Cursors(list[ref[Any]]):
 
 
 class Guard:
-    """Who may execute on a connection; asked by its driver's class while a handle is about.
+    """Decides which greenlet may execute on a connection while old handles exist.
 
     Attributes:
-        lease: the current one, None while the pool has the connection.
+        lease: the current lease, None while the pool has the connection.
         is_wanted: whether user code has kept a handle from an earlier lease.
     """
 
@@ -60,11 +60,11 @@ class Guard:
         self._keeper: Any = None
 
     def keep(self) -> None:
-        """Let the current greenlet, which is the pool's, work on the connection."""
+        """Let the current greenlet, one of the pool's, work on the connection."""
         self._keeper = ref(getcurrent())
 
     def check(self, kind: type[Exception]) -> None:
-        """Raise if a handle is used that has outlived its lease.
+        """Raise if the handle in use has outlived its lease.
 
         Args:
             kind: the driver's ``InterfaceError``.
@@ -82,19 +82,19 @@ class Guard:
         )
 
 
-#: Returns how many references there are to a connection.
+#: Returns the number of references to a connection.
 count = sys.getrefcount
 
 
 def _of_driver(cursor: Any) -> Any:
-    """Return the driver's cursor inside of Django's wrappers."""
+    """Return the driver's cursor inside Django's wrappers."""
     while (inner := getattr(cursor, "cursor", None)) is not None and not callable(inner):
         cursor = inner
     return cursor
 
 
 def _references(cursor: Any, raw: Any) -> int:
-    """Count the references of a cursor to its connection, and of what the cursor is made of."""
+    """Count a cursor's references to its connection, including those of its parts."""
     parts = gc.get_referents(cursor)
     mine = sum(part is raw for part in parts)
     inner = [part for part in parts if part is not raw and not isinstance(part, type)]

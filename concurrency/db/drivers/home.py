@@ -1,6 +1,6 @@
-"""The thread in which greenlets of pools run: the main one, which imports this.
+"""The thread in which the greenlets of pools run: the main one, which imports this module.
 
-The hub of a thread of ``offload`` only turns while a call waits there.
+The hub of an ``offload`` thread runs only while a call waits there.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ hub = get_hub()
 
 
 def is_here() -> bool:
-    """Return whether the caller is in that thread."""
+    """Return whether the caller is in the home thread."""
     return get_hub() is hub
 
 
 def run(work: Callable[..., object], *args: object) -> None:
-    """Have something called in that thread's hub, at once if this is it. Never waits."""
+    """Call a function in the home thread's hub; directly if already there. Never waits."""
     if is_here():
         work(*args)
     else:
@@ -27,5 +27,5 @@ def run(work: Callable[..., object], *args: object) -> None:
 
 
 def spawn(work: Callable[..., object], *args: object) -> None:
-    """Start a greenlet in that thread. Never waits."""
+    """Start a greenlet in the home thread. Never waits."""
     run(gevent.spawn, work, *args)

@@ -1,8 +1,8 @@
-"""Which statements change a session beyond their transaction, told by their text.
+"""Recognises, by their text, statements that change a session beyond their transaction.
 
-What happens inside database functions cannot be seen this way; ``keep_lease`` and
-``pool={"reset": "always"}`` are for those. A false alarm costs a reset, a miss
-would give one holder's settings to the next, so doubt counts as a change.
+Changes made inside database functions are not visible here; use ``keep_lease`` or
+``pool={"reset": "always"}`` for those. A false positive costs a reset. A miss would pass
+one holder's settings on to the next, so a doubtful statement counts as a change.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# The beginning of a statement: of the text, or after a semicolon, behind comments. What
-# looks like a comment may be one that MySQL executes.
+# The beginning of a statement: at the start or after a semicolon, then any comments.
+# MySQL executes some comments.
 _START = r"(?:\A|;)(?:\s|\(|(?:--|#)[^\n]*\n|/\*M?!\d*|(?>/\*(?!M?!).*?\*/))*"
 
-# An argument of a function: a literal, or what has no comma in it.
+# An argument of a function: a literal, or any text without a comma.
 _ARGUMENT = r"\s*(?:'(?:[^']|'')*'|%\(\w+\)s|[^,()']+)\s*"
 
 _POSTGRESQL = re.compile(
@@ -23,24 +23,24 @@ _POSTGRESQL = re.compile(
     r"PREPARE(?!\s+TRANSACTION\b)|CREATE\s+(?:\w+\s+){0,3}TEMP(?:ORARY)?)\b"
     r"|\bINTO\s+TEMP(?:ORARY)?\b"
     r"|\bpg_temp\."
-    # Not for the transaction alone.
+    # set_config() that is not limited to the transaction.
     rf"|\bset_config\s*\((?!{_ARGUMENT},{_ARGUMENT},\s*true\s*\))"
     r"|\bdblink_connect(?:_u)?\s*\("
     r"|\bpg_(?:try_)?advisory_lock(?:_shared)?\s*\(",
     re.IGNORECASE | re.DOTALL,
 )
 
-# Parameters with a dot in their names are made by the first that sets them. From then on the
-# session answers '' where another one has NULL, whatever resets it.
+# The first SET of a parameter with a dot in its name creates it. From then on the session
+# returns '' where another one returns NULL, even after a reset.
 _PARAMETER = re.compile(
     rf"{_START}SET\s+(?:SESSION\s+)?[\w$\"]+\s*\.|\bset_config\s*\((?!\s*'[^'.]*'\s*,)",
     re.IGNORECASE | re.DOTALL,
 )
 
-# Which one is set depends on the arguments of the statement.
+# The arguments of the statement decide which parameter it sets.
 _UNNAMED = re.compile(r"\bset_config\s*\((?!\s*'[^']*'\s*,)", re.IGNORECASE)
 
-# SET TRANSACTION is about the next transaction, whoever begins it. CALL binds its
+# SET TRANSACTION applies to the next transaction of the session. CALL binds its
 # arguments to user variables.
 _MYSQL = re.compile(
     rf"{_START}(?:SET(?!\s+PASSWORD\b)|USE|CALL|PREPARE|EXECUTE\s+IMMEDIATE|BEGIN\s+NOT|"
@@ -51,7 +51,7 @@ _MYSQL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
-# A pragma with an argument in parentheses sets something, but for those that ask.
+# A pragma with an argument in parentheses sets a value, except for these queries.
 _ASKING = "(?:table|index|foreign_key|integrity|quick)_|wal_checkpoint|optimize|incremental_vacuum"
 _SQLITE = re.compile(
     rf"{_START}(?:PRAGMA\s+(?:\w+\.)?(?:\w+\s*=|(?!{_ASKING})\w+\s*\()|"
@@ -69,13 +69,13 @@ def changes_postgresql(sql: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def makes_parameter(sql: str) -> bool:
-    """Return whether a statement that changes a session of PostgreSQL may make a parameter."""
+    """Return whether a statement that changes a PostgreSQL session may create a parameter."""
     return _PARAMETER.search(sql) is not None
 
 
 @lru_cache(maxsize=2048)
 def names_parameter(sql: str) -> bool:
-    """Return whether a statement of PostgreSQL sets the same parameters whenever it runs."""
+    """Return whether a PostgreSQL statement sets the same parameters each time it runs."""
     return _UNNAMED.search(sql) is None
 
 

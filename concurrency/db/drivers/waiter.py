@@ -1,7 +1,7 @@
-"""Wait for a socket directly on the hub, with one watcher for its whole life.
+"""Waits for a socket directly on the hub, with one watcher for the socket's whole life.
 
-gevent's general functions make a watcher for each wait and its ``select`` wakes
-up to look around. A connection waits thousands of times on the same socket.
+gevent's general functions create a watcher for each wait, and its ``select`` wakes up
+periodically. A connection waits thousands of times on the same socket.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ READ, WRITE = 1, 2
 
 
 class SocketWaiter:
-    """Waits until a socket can be read or written.
+    """Waits until a socket is readable or writable.
 
     Args:
-        fileno: the socket's descriptor; ``close()`` has to be called before it is
-            closed, as its number may be given out again.
+        fileno: the socket's descriptor; call ``close()`` before closing it, because the
+            system can reuse its number.
     """
 
     __slots__ = ("_watchers", "fileno")
 
     def __init__(self, fileno: int) -> None:
         self.fileno = fileno
-        # By hub: a connection may be used in the main thread and in one of offload's.
+        # By hub: a connection can be used in the main thread and in an offload thread.
         self._watchers: dict[tuple[Any, int], Any] = {}
 
     def wait(self, events: int) -> int:
-        """Wait for ``READ``, ``WRITE`` or both; return what is possible now.
+        """Wait for ``READ``, ``WRITE`` or both; return which of them is possible.
 
         Raises:
-            BaseException: what was thrown into the waiting greenlet.
+            BaseException: the exception thrown into the waiting greenlet.
         """
         hub = get_hub()
         watcher = self._watchers.get((hub, events))
@@ -49,7 +49,7 @@ class SocketWaiter:
         return ready & events
 
     def close(self) -> None:
-        """Forget the socket."""
+        """Close the watchers of the socket."""
         here = get_hub()
         while self._watchers:
             (hub, _), watcher = self._watchers.popitem()

@@ -1,8 +1,8 @@
-"""What a holder does below Django: on the driver's own connection and its cursors.
+"""Watches what a holder does below Django, on the driver's connection and its cursors.
 
-Each statement is looked at where the driver executes it, so that no way around Django's
-cursors is one around the pool. One that comes by a way that is not known counts as a
-change: a false alarm costs a reset, a miss would give one holder's settings to the next.
+Each statement is checked where the driver executes it, so code that bypasses Django's
+cursors does not bypass the pool. A statement that arrives on an unknown path counts as a
+change: a false positive costs a reset, a miss would pass settings on to the next holder.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ __all__ = ["Changes", "CountedDict", "WatchedSession"]
 
 
 class WatchedSession:
-    """Mixin for a driver's connection: knows whether its session may have been changed."""
+    """Mixin for a driver's connection: records whether its session may have been changed."""
 
-    #: Tells by its text whether a statement changes a session beyond its transaction.
+    #: Returns whether a statement, by its text, changes a session beyond its transaction.
     changes_session: Callable[[str], bool]
     #: Whether a statement may have changed the session beyond its transaction.
     tainted = False
     #: Whether it was changed in a way that no reset undoes.
     is_beyond_reset = False
-    #: What changes the session from now on, by its text (None: unknown); None: nobody asks.
+    #: Texts of statements that change the session (None: unknown); None: not recorded.
     recorded: set[str | None] | None = None
-    #: Whether what the driver executes now has been looked at.
+    #: Whether the statement that the driver executes now has been checked.
     is_watched = False
     #: Refuses handles of earlier leases; None for a connection without a pool.
     guard: Guard | None = None
-    #: What the driver raises for wrong use of its objects.
+    #: The exception that the driver raises for wrong use of its objects.
     interface_error: type[Exception] = Exception
 
     def admit(self) -> None:
-        """Raise if who uses this has kept it from an earlier lease; before anything is sent."""
+        """Raise if the caller uses a handle from an earlier lease; call it before sending."""
         if self.guard is not None and self.guard.is_wanted:
             self.guard.check(self.interface_error)
 
     def watch(self, sql: Any) -> None:
-        """Look at a statement that is about to run."""
+        """Check a statement that is about to run."""
         self.admit()
         if self.is_beyond_reset and self.recorded is None:
             return
@@ -48,21 +48,21 @@ class WatchedSession:
             self.note_change(text)
 
     def text_of(self, sql: Any) -> str | None:
-        """Return a statement as text that was not given as such, None if there is no way."""
+        """Return a statement that is not a ``str`` as text, None if that is impossible."""
         return sql.decode(errors="replace") if isinstance(sql, (bytes, bytearray)) else None
 
     def note_change(self, text: str | None) -> None:
-        """Take note of a statement that changes the session; None: one whose text is unknown."""
+        """Record a statement that changes the session; None if its text is unknown."""
         self.tainted = True
         if self.recorded is not None:
             self.recorded.add(text)
 
 
 class Changes:
-    """How often a holder has changed something that cannot be compared.
+    """Counts a holder's changes to state that cannot be compared.
 
     Attributes:
-        count: grows with each change.
+        count: number of changes.
     """
 
     __slots__ = ("count",)
@@ -72,11 +72,11 @@ class Changes:
 
 
 class CountedDict(dict[Any, Any]):
-    """A dictionary whose changes are counted, where to compare it would take too long.
+    """A dictionary that counts its changes, for content too large to compare.
 
     Args:
-        content: what is in it.
-        changes: counts.
+        content: the initial content.
+        changes: the counter.
     """
 
     def __init__(self, content: dict[Any, Any], changes: Changes) -> None:

@@ -1,12 +1,12 @@
-"""Cancel requests to PostgreSQL that never block the hub, whatever the server does.
+"""Cancel requests to PostgreSQL that never block the hub, in any state of the server.
 
-A server drops a request that arrives before it has begun with the statement, so a
-request is repeated until the statement has ended.
+The server drops a cancel request that arrives before it has started the statement, so
+the request is repeated until the statement has ended.
 
-psycopg2 has one request only, which blocks the interpreter. libpq 17 has one that is
-waited for as a connection is; it is reached through ctypes. Requests of an older
-libpq block, so they are made in native threads: a few for each server, because one
-that is frozen keeps them until it is back, and others must not wait for that.
+psycopg2 offers only a request that blocks the interpreter. libpq 17 has a non-blocking one,
+called here through ctypes. An older libpq blocks, so its requests run in native threads: a
+few for each server, because a frozen server keeps its threads until it is back, and
+requests to other servers must not wait for that.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ _FAILED, _READING, _WRITING, _OK = range(4)
 def stop(
     request: Callable[[], object], read: Callable[[], object], again: float = AGAIN
 ) -> Exception | None:
-    """Have the statement of a connection stopped, and read what is left of it.
+    """Cancel the statement of a connection, and read the rest of its result.
 
-    When this returns no request is under way that could stop the next statement.
+    When this returns, no request is in progress that could cancel the next statement.
 
     Args:
-        request: makes one request and waits for its end; called again until ``read`` is done.
+        request: makes one request and waits for its end; repeated until ``read`` is done.
         read: reads the connection until the server is done with the statement.
-        again: seconds from a request to the next.
+        again: seconds from one request to the next.
 
     Returns:
-        What ``read`` raised, such as the error of a statement that was cancelled.
+        What ``read`` raised, for example the error of a cancelled statement.
 
     Raises:
-        TimeoutError: the budget for a kill is spent; a request may still be under way.
+        TimeoutError: ``KILL_BUDGET`` is spent; a request may still be in progress.
     """
     ended = Event()
     canceller = gevent.spawn(_repeat, request, again, ended)
@@ -83,8 +83,8 @@ def _repeat(request: Callable[[], object], again: float, ended: Event) -> None:
 def patiently(request: Callable[[], object]) -> None:
     """Make a request and wait for it.
 
-    When the time of the caller is over the request goes on: a frozen server that
-    comes back would else work for nobody.
+    The request goes on after the caller's time is up: a frozen server that comes back
+    would otherwise keep working for nobody.
 
     Raises:
         Exception: what the request raised.
@@ -95,7 +95,7 @@ def patiently(request: Callable[[], object]) -> None:
 
 
 def send(request: Callable[[], object]) -> gevent.Greenlet[..., Exception | None]:
-    """Make a request in a greenlet of its own, which returns the error if there is one."""
+    """Make a request in a greenlet of its own, which returns the error or None."""
     return gevent.spawn(_error_of, functools.partial(_within_patience, request))
 
 
@@ -105,14 +105,14 @@ def _within_patience(request: Callable[[], object]) -> None:
 
 
 def request_for(pgconn: int | None, server: Hashable) -> Callable[[], None]:
-    """Return what has a connection's statement stopped, also when it is closed meanwhile.
+    """Return a function that cancels a connection's statement, even after it is closed.
 
     Args:
         pgconn: address of libpq's connection.
-        server: what tells its server from others.
+        server: identifies the server of the connection.
 
     Raises:
-        AttributeError: this build of psycopg2 does not let libpq be reached.
+        AttributeError: this build of psycopg2 gives no access to libpq.
     """
     libpq = compat.libpq()
     if hasattr(libpq, "PQcancelCreate"):
@@ -134,7 +134,7 @@ class _Request:
         while state != _OK:
             if state == _FAILED:
                 raise OSError(_text(libpq.PQcancelErrorMessage(request)))
-            # The descriptor may change from one step to the next.
+            # The descriptor can change from one step to the next.
             waiter = SocketWaiter(libpq.PQcancelSocket(request))
             try:
                 waiter.wait(READ if state == _READING else WRITE)
@@ -170,7 +170,7 @@ class _Threads(dict[Hashable, ThreadPool]):
 
 
 def in_thread(server: Hashable, call: Callable[[], object]) -> None:
-    """Make a call that blocks, in one of the threads for its server, and wait for it."""
+    """Make a blocking call in one of the threads for its server, and wait for it."""
     threads = per_hub(f"{__name__}:threads", _Threads)
     error = threads[server].apply(_error_of, (call,))
     if error is not None:
@@ -178,7 +178,7 @@ def in_thread(server: Hashable, call: Callable[[], object]) -> None:
 
 
 def _error_of(call: Callable[[], object]) -> Exception | None:
-    """Make a call and return what it raised, which gevent would print."""
+    """Make a call and return its error, which gevent would otherwise print."""
     try:
         call()
     except Exception as error:  # noqa: BLE001 - raised in the greenlet that waits

@@ -1,8 +1,8 @@
-"""psycopg2: waits on the hub, and stops a statement when its greenlet is killed.
+"""psycopg2: waits on the hub, and cancels a statement when its greenlet is killed.
 
-psycopg2 closes a connection when its wait callback raises. So the callback of a
-killed greenlet cancels the statement, reads what is left of it and returns as if
-nothing had happened; the cursor then raises the kill again.
+psycopg2 closes a connection if its wait callback raises. So in a killed greenlet the
+callback cancels the statement, reads the rest of its result and returns normally; the
+cursor then raises the kill again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from concurrency.db.drivers.waiter import READ, WRITE, SocketWaiter
 
 logger = logging.getLogger("concurrency.db")
 
-# What a cursor does with rows that have arrived, unless it is one on the server.
+# Methods that only read rows already received, unless the cursor is server-side.
 _READING = frozenset({"__next__", "close", "fetchall", "fetchmany", "fetchone", "scroll"})
 
 _IDLE = extensions.TRANSACTION_STATUS_IDLE
@@ -32,11 +32,11 @@ _ACTIVE = extensions.TRANSACTION_STATUS_ACTIVE
 def _watched(
     method: Callable[..., Any], statement: Callable[[Any], Any] | None = None
 ) -> Callable[..., Any]:
-    """Look at the statement of a method that waits, and raise the kill that arrived meanwhile.
+    """Check the statement of a method that waits; afterwards raise a kill received in it.
 
     Args:
-        method: of psycopg2.
-        statement: makes the statement of its first argument, if it executes one.
+        method: a method of psycopg2.
+        statement: makes the statement from its first argument, if it executes one.
     """
 
     only_reads = method.__name__ in _READING
@@ -68,23 +68,23 @@ class Connection(WatchedPostgreSQL, extensions.connection):
 
     interface_error = psycopg2.InterfaceError
     waiter: SocketWaiter | None = None
-    #: The time zone that the session is known to have.
+    #: The session's time zone, if known.
     time_zone: str | None = None
-    #: What was thrown into the greenlet that waited; raised again by the caller.
+    #: The exception thrown into the waiting greenlet; the caller raises it again.
     interruption: BaseException | None = None
 
     commit = _watched(extensions.connection.commit)
     rollback = _watched(extensions.connection.rollback)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        #: Cursors on the server that were made; strong, as one that nobody has is still open.
+        #: Server-side cursors; strong references, as one that the user drops stays open.
         self.server_cursors: list[Any] = []
         super().__init__(*args, **kwargs)
 
     def cursor(  # type: ignore[override]
         self, name: str | None = None, cursor_factory: Any = None, **options: Any
     ) -> Any:
-        """Return a cursor of whatever class, watched."""
+        """Return a watched cursor of the given class."""
         kind: Any = cursor_factory or self.cursor_factory
         cursor = super().cursor(name, cursor_factory=green_cursor(kind), **options)
         if name is not None:
@@ -119,12 +119,12 @@ _WAITING = (
 
 
 class _Green:
-    """Marks a class that ``green_cursor`` has made."""
+    """Marks a class made by ``green_cursor``."""
 
 
 @functools.cache
 def green_cursor(base: type[extensions.cursor]) -> type[extensions.cursor]:
-    """Return a cursor class that looks at statements, and raises a kill that arrived in one."""
+    """Return a subclass that checks statements and raises a kill received during one."""
     if issubclass(base, _Green):
         return base
     methods = {name: _watched(getattr(base, name)) for name in _WAITING}
@@ -134,7 +134,7 @@ def green_cursor(base: type[extensions.cursor]) -> type[extensions.cursor]:
 
 @functools.cache
 def green_connection(base: type[extensions.connection]) -> type[extensions.connection]:
-    """Return a connection class that is like another and survives kills."""
+    """Return a subclass of a connection class that survives kills."""
     if issubclass(base, Connection):
         return base
     return type(base.__name__, (Connection, base), {"__module__": base.__module__})
@@ -143,7 +143,7 @@ def green_connection(base: type[extensions.connection]) -> type[extensions.conne
 def wait(connection: Any) -> None:
     """Wait for a connection; the callback of ``psycopg2.extensions``."""
     if isinstance(connection, Connection) and not connection.is_watched:
-        connection.note_change(None)  # by a cursor, or a method, that is none of ours
+        connection.note_change(None)  # by a cursor, or a method, that is not watched
     while True:
         state = connection.poll()
         if state == extensions.POLL_OK:
@@ -159,7 +159,7 @@ def wait(connection: Any) -> None:
 
 
 def _waiter_of(connection: Any) -> SocketWaiter:
-    # The descriptor changes while a connection is being made.
+    # The descriptor can change while a connection is being established.
     waiter: SocketWaiter | None = getattr(connection, "waiter", None)
     fileno = connection.fileno()
     if waiter is None or waiter.fileno != fileno:
@@ -172,7 +172,7 @@ def _waiter_of(connection: Any) -> SocketWaiter:
 
 
 def _stop_statement(connection: Any) -> bool:
-    """Cancel what runs and read what is left of it; return whether that worked."""
+    """Cancel the running statement and read the rest of it; return whether that worked."""
     if not isinstance(connection, Connection) or connection.info.transaction_status != _ACTIVE:
         return False
     server = connection.info.host, connection.info.port
@@ -189,7 +189,7 @@ def _stop_statement(connection: Any) -> bool:
     except TimeoutError as late:
         error = late
     if error is not None and not isinstance(error, psycopg2.Error):
-        # The kill goes on, and psycopg2 closes the connection.
+        # The kill propagates, and psycopg2 closes the connection.
         logger.warning("a killed statement could not be stopped: %r", error)
         return False
     logger.debug("a killed statement ended with: %s", error)
@@ -197,7 +197,7 @@ def _stop_statement(connection: Any) -> bool:
 
 
 def _kind_of(messages: Any) -> Any:
-    """Return what to compare of something that gets messages: of a list, that it is one."""
+    """Return what to compare of a receiver of messages: for a list its type, not its content."""
     return list if type(messages) is list else messages
 
 
@@ -213,14 +213,14 @@ class Psycopg2:
         return bool(raw.closed)
 
     def is_clean(self, raw: Any) -> bool:
-        # A kill that nobody has raised must not reach the next holder.
+        # A kill that was not raised must not reach the next holder.
         left = getattr(raw, "interruption", None)
         if left is not None or raw.closed or raw.info.transaction_status != _IDLE:
             return False
         return not (raw.notices or raw.notifies)
 
     def attributes(self, raw: Any) -> Any:
-        # The first become part of the next BEGIN, the others of what cursors do.
+        # The first three affect the next BEGIN, the others affect cursors and messages.
         return (
             raw.isolation_level,
             raw.readonly,
@@ -235,7 +235,7 @@ class Psycopg2:
 
     def clean(self, raw: Any, seconds: float) -> None:
         raw.interruption = None
-        # What the server has told the last holder.
+        # Messages for the last holder.
         raw.notices, raw.notifies = [], []
         if raw.info.transaction_status == _ACTIVE and not _stop_statement(raw):
             raise TimeoutError("the statement could not be stopped")
@@ -243,7 +243,7 @@ class Psycopg2:
         raw.autocommit = True
 
     def close_cursor(self, cursor: Any) -> None:
-        # One that was not to be held over its transaction is gone already.
+        # A cursor without hold ended with its transaction.
         with contextlib.suppress(psycopg2.Error):
             cursor.close()
 

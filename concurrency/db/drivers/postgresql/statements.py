@@ -1,4 +1,4 @@
-"""What the two drivers of PostgreSQL have in common: which statements change a session."""
+"""Shared by both PostgreSQL drivers: recognises statements that change a session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class WatchedPostgreSQL(WatchedSession):
     changes_session = staticmethod(changes_postgresql)
 
     def note_change(self, text: str | None) -> None:
-        """Take note of a statement that changes the session; None: one whose text is unknown."""
+        """Record a statement that changes the session; None if its text is unknown."""
         super().note_change(text if text is None or names_parameter(text) else None)
         if text is not None and makes_parameter(text):
             self.is_beyond_reset = True

@@ -1,4 +1,4 @@
-"""PyMySQL: waits on the hub, and stops a statement when its greenlet is killed."""
+"""PyMySQL: waits on the hub, and cancels a statement when its greenlet is killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from concurrency.db.drivers.pymysql.control import Control
 __all__ = ["Connection", "Control", "PyMySQL"]
 
 
-# Asked for at the end of each lease, so without a step of Python.
+# Runs at the end of each lease, so it is implemented in C.
 _ATTRIBUTES = attrgetter(
     "charset",
     "collation",
@@ -27,7 +27,7 @@ _ATTRIBUTES = attrgetter(
     "client_flag",
     "max_allowed_packet",
     *TIMEOUTS,
-    # What connecting again, or a reset, does;
+    # These affect a reconnect, or a reset;
     "host",
     "port",
     "unix_socket",
@@ -41,7 +41,7 @@ _ATTRIBUTES = attrgetter(
     "db",
     "sql_mode",
     "init_command",
-    # another session is one to which the holder has connected again.
+    # the session changes if the holder has reconnected.
     "session",
 )
 

@@ -1,7 +1,7 @@
-"""Reading the answers of a server to their end, also when the reader is killed.
+"""Reads the server's responses to their end, even if the reading greenlet is killed.
 
-It owns the moment of a kill: that the statement stops on the server, that nothing of
-its answer is left over, and that the kill is raised then.
+After a kill this module stops the statement on the server, reads the rest of the response,
+and then raises the kill.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ R = TypeVar("R")
 
 logger = logging.getLogger("concurrency.db")
 
-# A KILL that arrives before the server has begun with a statement is lost, so it is
-# sent again after this many seconds.
+# A KILL that arrives before the server has started the statement is lost, so it is sent
+# again after this many seconds.
 _KILL_AGAIN = 0.25
 
-# An error says nothing about transactions. These cannot have begun one when they fail.
+# An error packet has no transaction status. These cannot have begun one if they fail.
 _BEGIN_NOTHING = ("select", "insert", "update", "delete", "replace", "create", "savepoint")
 
-# These end by themselves, and whether a transaction was rolled back must not be in doubt:
-# Django goes on with SET AUTOCOMMIT = 1, which would commit what is left of it.
+# These end soon, and the end of the transaction must be certain: Django continues with
+# SET AUTOCOMMIT = 1, which would commit the rest of it.
 _NEVER_KILLED = ("commit", "rollback", "savepoint", "release", "set auto")
 
 
@@ -44,26 +44,26 @@ def _is_of_server(error: Error) -> bool:
 
 
 class Stop:
-    """A kill that is put off until the statement has ended."""
+    """A kill that is deferred until the statement has ended."""
 
     def __init__(self, kill: BaseException | None) -> None:
         self.kill = kill
         self.give_up = time.monotonic() + KILL_BUDGET
         self.next_kill = 0.0
-        #: Whether the statement has ended, and only the order is restored.
+        #: Whether the statement has ended and only cleanup remains.
         self.settling = kill is None
 
     def left(self) -> float:
         return self.give_up - time.monotonic()
 
 
-# The type information of PyMySQL knows nothing of what is overridden here.
+# PyMySQL's type hints do not cover the methods overridden here.
 _MySQLResult: Any = MySQLResult
 _MySQLConnection: Any = Connection
 
 
 class Result(_MySQLResult):  # type: ignore[misc]
-    """A result that knows what PyMySQL drops: the session's status at the end of rows."""
+    """A result that keeps the session status at the end of rows, which PyMySQL drops."""
 
     def _check_packet_is_eof(self, packet: Any) -> bool:
         if not packet.is_eof_packet():
@@ -84,22 +84,22 @@ class Result(_MySQLResult):  # type: ignore[misc]
             self.connection.receive(super()._finish_unbuffered_query)
 
     def finish(self) -> None:
-        """Read what is left of rows that are read one by one."""
+        """Read the remaining rows of an unbuffered result."""
         self._finish_unbuffered_query()
 
 
 class Answers(_MySQLConnection):  # type: ignore[misc]
-    """What a connection knows about the answer that the server owes it."""
+    """The part of a connection that tracks the response that the server still owes."""
 
     session: Session
     _control: Any = None  # of Control
     _stream: Any = None  # of Stream
     _stop: Stop | None = None
-    #: Whether kills are put off.
+    #: Whether kills are deferred.
     _patient = True
-    #: The command whose answer has not been read to its end.
+    #: The command whose response has not been read to its end.
     _owed: int | None = None
-    #: How the last command begins.
+    #: The first characters of the last command.
     _begins: str | bytes = ""
     #: Whether an error may have left a transaction open.
     _doubtful = False
@@ -117,7 +117,7 @@ class Answers(_MySQLConnection):  # type: ignore[misc]
         return self._owed == COMMAND.COM_QUERY or self._has_unread()
 
     def _wait(self, events: int) -> None:
-        """Wait for the socket; goes on waiting for the end when the greenlet is killed."""
+        """Wait for the socket; after a kill keep waiting for the end of the statement."""
         if self._stop is None:
             try:
                 self._stream.until_ready(events)
@@ -131,10 +131,10 @@ class Answers(_MySQLConnection):  # type: ignore[misc]
         self._wait_for_end(self._stop, events)
 
     def _wait_for_end(self, stop: Stop, events: int) -> None:
-        """Wait for what is left of an answer, as long as the budget allows."""
+        """Wait for the rest of a response, within the budget."""
         while (left := stop.left()) > 0:
             if events != WRITE and self._is_kill_due(stop):
-                # Confirmed before anything else is done here: it must not hit what comes next.
+                # Wait for its confirmation: the KILL must not hit the next statement.
                 self._control.stop(self.session).wait(left)
                 stop.next_kill = time.monotonic() + _KILL_AGAIN
             elif self._stream.is_ready_within(min(left, _KILL_AGAIN), events):
@@ -145,15 +145,15 @@ class Answers(_MySQLConnection):  # type: ignore[misc]
         return time.monotonic() >= stop.next_kill and not self._begins_with(_NEVER_KILLED)
 
     def receive(self, read: Callable[..., R], *args: Any) -> R:
-        """Call what reads an answer to its end.
+        """Call a function that reads a response to its end.
 
         Raises:
-            BaseException: the kill that arrived meanwhile, or what ``read`` raises.
+            BaseException: a kill received in the meantime, or what ``read`` raises.
         """
         try:
             answer = read(*args)
         except Error as error:
-            if not _is_of_server(error):  # but PyMySQL's own: no answer, or none that fits
+            if not _is_of_server(error):  # PyMySQL's own: no response, or a malformed one
                 self._force_close()
             self._owed = None
             self._doubtful = not self._begins_with(_BEGIN_NOTHING)
@@ -161,7 +161,7 @@ class Answers(_MySQLConnection):  # type: ignore[misc]
                 self._raise_kill(self._stop)
             raise
         except BaseException:
-            # The rest of the answer would be taken for that of the next statement.
+            # The rest of the response would be taken for that of the next statement.
             self._force_close()
             self._stop = None
             raise
@@ -187,19 +187,19 @@ class Answers(_MySQLConnection):  # type: ignore[misc]
         raise stop.kill
 
     def _settle(self, stop: Stop) -> None:
-        """Read what is left, and make sure that no KILL is left to hit the next statement."""
+        """Read the rest, and ensure that no pending KILL can hit the next statement."""
         with contextlib.suppress(Error):
             if self._result is not None and self._result.unbuffered_active:
                 self._result.finish()
             while self._result is not None and self._result.has_next:
                 self.next_result()
         if self._sock is not None:
-            stop.next_kill = stop.give_up  # nothing is left to be killed
+            stop.next_kill = stop.give_up  # nothing is left to kill
             self.ping()
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let kills through inside the block; they close the connection."""
+        """Do not defer kills inside the block; a kill closes the connection."""
         self._patient = False
         try:
             yield
@@ -207,7 +207,7 @@ class Answers(_MySQLConnection):  # type: ignore[misc]
             self._patient = True
 
     def drop_answer(self) -> None:
-        """Stop a statement whose rows nobody wants to read."""
+        """Cancel a statement whose remaining rows are not needed."""
         if self._owed is not None:
             raise InternalError("in the middle of an answer")
         if self._is_busy():

@@ -1,9 +1,9 @@
-"""A connection of PyMySQL that waits on the hub and survives the kill of its user.
+"""A PyMySQL connection that waits on the hub and survives the kill of its greenlet.
 
-PyMySQL cannot go on with an answer that it stopped to read, and closes the
-connection. So a kill that arrives while a greenlet waits is put off: the statement
-is killed on the server, PyMySQL reads the answer to its end, which is near then,
-and the method that waited raises the kill; ``answers`` has the details.
+PyMySQL cannot resume reading a response, and closes the connection instead. So a kill of a
+waiting greenlet is deferred: the statement is killed on the server, PyMySQL reads the
+response to its end, which comes soon then, and the method that waited raises the kill;
+``answers`` has the details.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Connection(WatchedSession, Answers):
     """A connection that survives the kill of a greenlet that waits for it.
 
     Args:
-        control: stops statements; None: a kill closes the connection.
+        control: cancels statements; without it (None) a kill closes the connection.
         **parameters: PyMySQL's.
 
     Attributes:
-        session: what the server calls it.
+        session: its number and server, for ``KILL``.
     """
 
     changes_session = staticmethod(changes_mysql)
@@ -51,17 +51,17 @@ class Connection(WatchedSession, Answers):
 
     def __init__(self, *, control: Control | None = None, **parameters: Any) -> None:
         super().__init__(**parameters)
-        # Only now, because what happens while it is being made is the pool's business.
+        # Set afterwards: while the connection is being opened the pool handles a kill.
         self._control = control
         self.changes = Changes()
         self.encoders = CountedDict(self.encoders, self.changes)
         self.decoders = CountedDict(self.decoders, self.changes)
 
     def _create_ssl_ctx(self, options: Any) -> Any:
-        """Return what encrypts; without options, as by default, the same for all connections.
+        """Return the TLS context; without options all connections share one.
 
-        Making one reads all certificates of the system, which takes tens of milliseconds
-        of the processor, and this one verifies nothing.
+        Creating one reads all certificates of the system, which costs tens of milliseconds
+        of CPU time, and this one verifies nothing.
         """
         if options:
             return super()._create_ssl_ctx(options)
@@ -70,7 +70,7 @@ class Connection(WatchedSession, Answers):
         return Connection._context
 
     def connect(self, sock: Any = None) -> None:
-        """Connect, also again, and ask the server for its name."""
+        """Connect or reconnect, and query the session's number and server."""
         self._leave()
         self._result = None
         super().connect(sock)
@@ -81,24 +81,24 @@ class Connection(WatchedSession, Answers):
         self._doubtful = False
         result = self._result, self._affected_rows
         try:
-            # In full: in PyMySQL's thread_id() the half of it is missing.
+            # The full number: PyMySQL's thread_id() has only the lower half.
             self.query("SELECT CONNECTION_ID(), @@hostname, @@port")
         except BaseException:
             self._shut()
             raise
         number, *server = self._result.rows[0]
         self.session = Session(int(number), tuple(server))
-        # As PyMySQL has left it: a new connection has inserted nothing yet.
+        # Restore PyMySQL's values: a new connection has inserted nothing yet.
         self._result, self._affected_rows = result
 
     # What a holder does with it
 
     def cursor(self, cursor: Any = None) -> Any:
-        """Return a cursor of the given class, whose statements are looked at."""
+        """Return a watched cursor of the given class."""
         return watched(cursor or self.cursorclass)(self)
 
     def query(self, sql: Any, unbuffered: bool = False) -> Any:
-        """Execute a statement; one that comes from no cursor is looked at here."""
+        """Execute a statement; check it here if no cursor has done so."""
         if not self.is_watched:
             self.watch(sql)
         return super().query(sql, unbuffered)
@@ -111,11 +111,11 @@ class Connection(WatchedSession, Answers):
     # State, without waiting
 
     def fileno(self) -> int:
-        """Return the descriptor of the socket, also of one that is of no use any more."""
+        """Return the descriptor of the socket, even if the connection is unusable; or -1."""
         return -1 if self._stream is None else self._stream.fileno()
 
     def is_gone(self) -> bool:
-        """Return whether nothing is left to be closed."""
+        """Return whether there is nothing left to close."""
         return self._stream is None
 
     def is_clean(self) -> bool:
@@ -124,7 +124,7 @@ class Connection(WatchedSession, Answers):
         usable = self._sock is not None and not self._doubtful
         return usable and status == _AUTOCOMMIT and not self._is_busy()
 
-    # What PyMySQL does, with the answer received as above
+    # PyMySQL's methods, with the response read through ``receive``
 
     def _read_query_result(self, unbuffered: bool = False) -> int:
         result = self._result = Result(self)
@@ -149,9 +149,9 @@ class Connection(WatchedSession, Answers):
         return self.receive(super().show_warnings)
 
     def ping(self, reconnect: bool = False) -> None:
-        """Make a round trip; connects again only where ``reconnect`` asks for it.
+        """Make a round trip; reconnect only if ``reconnect`` is true.
 
-        As in PyMySQL, that session is not one that Django has set up: the pool closes it.
+        As in PyMySQL, Django has not set up that session; the pool closes it.
         """
         super().ping(reconnect=reconnect)
 
@@ -179,7 +179,7 @@ class Connection(WatchedSession, Answers):
     # For the pool
 
     def reset(self) -> None:
-        """Bring the session back to how ``connect`` made it."""
+        """Restore the session to its state after ``connect``."""
         self._execute_command(_COM_RESET_CONNECTION, b"")
         self._read_ok_packet()
         if self.db:
@@ -193,10 +193,10 @@ class Connection(WatchedSession, Answers):
         self.autocommit(True)
 
     def _force_close(self) -> None:
-        """Give the connection up; what runs on the server is left to ``close``.
+        """Give the connection up; ``close`` stops what still runs on the server.
 
-        A server goes on with a statement whose socket was closed, so the socket is kept
-        until it was told to stop.
+        The server keeps executing a statement after its socket is closed, so the socket
+        stays open until the ``KILL``.
         """
         keep = self._is_running() and self._control is not None
         if self._result is not None:
@@ -221,10 +221,10 @@ class Connection(WatchedSession, Answers):
             stream.close()
 
     def close(self) -> None:
-        """Say goodbye and close the socket. Does not wait.
+        """Send ``COM_QUIT`` and close the socket. Does not wait.
 
         Raises:
-            Error: it was closed before.
+            Error: the connection is already closed.
         """
         if self._closed:
             raise Error("Already closed")
@@ -234,7 +234,7 @@ class Connection(WatchedSession, Answers):
         self._shut()
 
     def _leave(self) -> None:
-        """End the session that there is, if any. Does not wait."""
+        """End the current session, if there is one. Does not wait."""
         if self._stream is not None:
             if self._control is not None and (self._sock is None or self._is_running()):
                 self._control.end(self.session)

@@ -1,8 +1,8 @@
-"""Stopping the statements of other connections to MySQL.
+"""Cancels the statements of other connections to MySQL.
 
-A MySQL server has no cancel request, and goes on with a statement whose socket was
-closed. It stops one when another session says ``KILL``. One such session for each
-pool is opened when it is needed, and closed when nothing is left to be stopped.
+MySQL has no cancel request, and the server keeps executing a statement after its socket is
+closed. It stops when another session executes ``KILL``. Each pool opens one such session
+when needed, and closes it when no request is left.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ logger = logging.getLogger("concurrency.db")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of a server, as other sessions can name it.
+    """A session on a server, as other sessions refer to it.
 
     Attributes:
-        number: the server's ``CONNECTION_ID()``; later sessions have higher ones.
-        server: the host and port by which the server knows itself.
+        number: the server's ``CONNECTION_ID()``; later sessions have higher numbers.
+        server: ``@@hostname`` and ``@@port`` of the server.
     """
 
     number: int
@@ -38,7 +38,7 @@ class Session:
 
 
 class Request:
-    """One ``KILL``, on its way to the server."""
+    """One ``KILL``, queued or sent."""
 
     def __init__(self, what: str, target: Session) -> None:
         self.what = what
@@ -48,11 +48,11 @@ class Request:
         self.withdrawn = False
 
     def wait(self, seconds: float) -> None:
-        """Return when the server has confirmed; else nothing is sent any more, if possible.
+        """Wait until the server has confirmed; on timeout withdraw the request if unsent.
 
         Raises:
-            TimeoutError: the server has not answered in time.
-            Exception: what went wrong.
+            TimeoutError: the server did not respond in time.
+            Exception: the error of the request.
         """
         try:
             self.done.wait(seconds)
@@ -64,7 +64,7 @@ class Request:
             raise self.error
 
     def send(self, control: Any) -> None:
-        """Have the server do it.
+        """Execute the ``KILL``.
 
         Raises:
             OperationalError: the control connection has reached another server.
@@ -73,15 +73,15 @@ class Request:
         if here.server != self.target.server:
             self._refuse(here)
         if here.number < self.target.number:
-            return  # the server was restarted, and numbers its sessions from the beginning
+            return  # the server has restarted, and its session numbers with it
         try:
             control.query(f"KILL {self.what} {self.target.number:d}")
         except Error as error:
-            if error.args[0] != ER.NO_SUCH_THREAD:  # it has ended
+            if error.args[0] != ER.NO_SUCH_THREAD:  # the session has already ended
                 raise
 
     def _refuse(self, here: Session) -> NoReturn:
-        # The number would be that of somebody else's session there.
+        # There, the number belongs to an unrelated session.
         raise OperationalError(
             ER.NO_SUCH_THREAD,
             f"cannot stop a statement on server {self.target.server}: connecting again leads to "
@@ -104,11 +104,11 @@ class Control:
         self._working = False
 
     def stop(self, target: Session) -> Request:
-        """Ask for the end of the statement that a session executes."""
+        """Request the end of the statement that a session executes."""
         return self._request("QUERY", target)
 
     def end(self, target: Session) -> Request:
-        """Ask for the end of a session, whatever it does."""
+        """Request the end of a session in any state."""
         return self._request("CONNECTION", target)
 
     def _request(self, what: str, target: Session) -> Request:
@@ -118,7 +118,7 @@ class Control:
         return request
 
     def _wake(self) -> None:
-        # Only run in the home hub's thread, so that there is never a second worker.
+        # Runs only in the home hub's thread, so there is never a second worker.
         if not self._working and self._requests:
             self._working = True
             gevent.spawn(self._work)
@@ -141,7 +141,7 @@ class Control:
                         continue
                     connection = connection or self._connect()
                     self._send_first(connection)
-        except Exception as error:  # noqa: BLE001 - raised where somebody waits for it
+        except Exception as error:  # noqa: BLE001 - raised in the greenlets that wait
             self._fail(error)
         if connection is not None:
             self._close(connection)

@@ -1,7 +1,7 @@
-"""A socket for PyMySQL whose waits are its connection's business.
+"""A socket for PyMySQL that leaves its waits to the connection.
 
-It knows sockets and nothing of MySQL: what to do when a waiting greenlet is
-killed is decided by whom it asks to wait.
+Does not depend on MySQL: the connection, which waits for it, decides what to do when a
+waiting greenlet is killed.
 """
 
 from __future__ import annotations
@@ -17,48 +17,48 @@ import gevent
 
 from concurrency.db.drivers.waiter import READ, WRITE, SocketWaiter
 
-# A large result needs fewer turns of the hub than with Python's 8 KiB.
+# A large result needs fewer switches than with Python's 8 KiB.
 _BUFFER = 65536
 
-# Seconds for which a socket that always has more to read may keep the hub to itself.
+# Seconds for which a socket that always has more to read may occupy the hub.
 _TURN = 0.01
 
 
 class TimedOut(TimeoutError):
-    """The time has passed that ``settimeout`` gave; not a kill."""
+    """The time limit set by ``settimeout`` has passed; not a kill."""
 
 
 class Stream:
-    """A connected socket that never blocks: it asks ``wait`` until it can go on.
+    """A connected socket that never blocks: it calls ``wait`` until it can go on.
 
     Args:
-        sock: a socket of gevent, plain or TLS; belongs to the stream from now on.
-        wait: is called with ``READ`` or ``WRITE``, and returns when to try again; with 0
-            when others should have a turn. What it raises leaves the stream as it is.
+        sock: a socket of gevent, plain or TLS; the stream takes ownership.
+        wait: called with ``READ`` or ``WRITE``, returns when the stream should try again;
+            called with 0 to let other greenlets run. An exception leaves the stream intact.
     """
 
     def __init__(self, sock: Any, wait: Callable[[int], None]) -> None:
-        # gevent's own waits belong to one hub; a connection is used in threads, too.
+        # gevent's own waits belong to one hub; a connection is used in threads too.
         sock.settimeout(0.0)
         self._sock = sock
         self._wait = wait
         self._waiter = SocketWaiter(sock.fileno())
         self._timeout: float | None = None
-        self._turn_ends = 0.0  # by time.monotonic(); 0 when the next read begins a turn
+        self._turn_ends = 0.0  # on the monotonic clock; 0.0: the next read begins a turn
 
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
         return self._waiter.fileno
 
     def settimeout(self, seconds: float | None) -> None:
-        """Limit the waits that follow; None means no limit."""
+        """Limit later waits to this many seconds; None means no limit."""
         self._timeout = seconds
 
     def until_ready(self, events: int) -> None:
-        """Wait on the hub for ``READ`` or ``WRITE``, or for 0 let others run.
+        """Wait on the hub for ``READ`` or ``WRITE``; with 0 let other greenlets run.
 
         Raises:
-            TimedOut: it took longer than ``settimeout`` allows.
+            TimedOut: the wait exceeded the limit of ``settimeout``.
         """
         if not events:
             gevent.sleep(0)
@@ -70,7 +70,7 @@ class Stream:
             self._waiter.wait(events)
 
     def is_ready_within(self, seconds: float, events: int) -> bool:
-        """Wait as ``until_ready`` does, and return whether it came in time."""
+        """Wait as ``until_ready`` does, and return whether the socket was ready in time."""
         limit = gevent.Timeout.start_new(seconds)
         try:
             if events:
@@ -95,16 +95,16 @@ class Stream:
             except BlockingIOError:
                 sent = 0
             left = left[sent:]
-            if not sent:  # gevent's TLS sockets say so where others raise
+            if not sent:  # gevent's TLS sockets return 0 where others raise
                 self._wait(WRITE)
 
     def send_if_possible(self, data: bytes) -> None:
-        """Send what can be sent without waiting; an error is no concern any more."""
+        """Send what can be sent without waiting; ignore errors."""
         with contextlib.suppress(OSError):
             self._sock.send(data)
 
     def receive_into(self, buffer: Any) -> int:
-        """Fill a buffer with what comes first; return its length, 0 at the end."""
+        """Read available data into a buffer; return its length in bytes, 0 at the end."""
         now = time.monotonic()
         if not self._turn_ends:
             self._turn_ends = now + _TURN
@@ -123,11 +123,11 @@ class Stream:
         self._turn_ends = time.monotonic() + _TURN
 
     def reader(self) -> io.BufferedReader:
-        """Return a file to read from; closing it leaves the stream open."""
+        """Return a file object to read from; closing it leaves the stream open."""
         return io.BufferedReader(_Raw(self), _BUFFER)
 
     def close(self) -> None:
-        """Close the socket at once."""
+        """Close the socket immediately."""
         self._waiter.close()
         self._sock.close()
 

@@ -1,7 +1,7 @@
-"""Cursors of PyMySQL that have their connection look at statements before they run.
+"""PyMySQL cursors that let their connection check statements before they run.
 
-Without them the connection would see statements with their parameters in them: long ones,
-no two alike, and with words in them that are no SQL.
+Without them the connection would see statements with interpolated parameters: long, each
+one different, and containing words that are not SQL.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from pymysql import cursors
 
-# The type information of PyMySQL knows nothing of what is overridden here.
+# PyMySQL's type hints do not cover the methods overridden here.
 _Cursor: Any = cursors.Cursor
 
 
@@ -45,7 +45,7 @@ class _Watched(_Cursor):  # type: ignore[misc]
 
 @functools.cache
 def watched(base: Any) -> Any:
-    """Return a class of cursors that is like another and watched."""
+    """Return a watched subclass of a cursor class."""
     if issubclass(base, _Watched):
         return base
     return type(base.__name__, (_Watched, base), {"__module__": base.__module__})

@@ -11,10 +11,10 @@ from concurrency.db.drivers.sqlite.connection import Connection
 __all__ = ["Connection", "SQLite"]
 
 
-# Transactions are sqlite3's own way to begin them, or autocommit, since Python 3.12.
+# Python 3.12 added ``autocommit`` beside sqlite3's implicit transactions.
 _NEWER = ("autocommit",) if hasattr(sqlite3.Connection, "autocommit") else ()
 
-# Asked for at the end of each lease, so without a step of Python.
+# Runs at the end of each lease, so it is implemented in C.
 _ATTRIBUTES = attrgetter("row_factory", "text_factory", "changes", *_NEWER)
 
 

@@ -1,7 +1,7 @@
 """SQLite: statements run in a native thread of their connection, writers queue.
 
-A statement and its first rows take one hop to the thread and back. Whoever is
-killed meanwhile has the statement interrupted.
+A statement and its first rows take one hop to the thread and back. If the greenlet is
+killed in the meantime, its statement is interrupted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("concurrency.db")
 
-# Seconds that a write in a transaction gets to end: interrupted, it would roll back all of it.
+# Seconds for a write in a transaction to end: an interrupt would roll back the transaction.
 _WRITE_GRACE = 0.1
 
 _isolation_level: Any = sqlite3.Connection.__dict__["isolation_level"]
@@ -39,17 +39,17 @@ class Connection(WatchedSession, sqlite3.Connection):
 
     Args:
         database: a file or a URI.
-        thread: where everything runs that may wait for a disk, a lock or a function.
+        thread: runs everything that may wait for a disk, a lock or a function.
         timeout: seconds to wait for other writers.
     """
 
     changes_session = staticmethod(changes_sqlite)
     interface_error = sqlite3.InterfaceError
 
-    # For one that could not be opened.
+    # For a connection that could not be opened.
     is_closed = True
     _is_open = False
-    #: Whether SQLite has rolled back a transaction on its own.
+    #: Whether SQLite has rolled back a transaction by itself.
     has_lost_transaction = False
 
     def __init__(
@@ -68,11 +68,11 @@ class Connection(WatchedSession, sqlite3.Connection):
     # Statements
 
     def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
-        """Return a cursor of the given class, whose statements run in the thread."""
+        """Return a cursor of the given class whose statements run in the thread."""
         return super().cursor(green_cursor(factory))
 
     def execute(self, *args: Any) -> Any:
-        """Execute a statement on a cursor of its own; sqlite3's method would do so here."""
+        """Execute a statement on a new cursor; sqlite3's own method would block the hub."""
         return self.cursor().execute(*args)
 
     def executemany(self, *args: Any) -> Any:
@@ -87,12 +87,12 @@ class Connection(WatchedSession, sqlite3.Connection):
         """Execute a statement by calling ``work`` in the thread.
 
         Args:
-            sql: the statement; empty for what only reads on.
+            sql: the statement; empty to read more rows of the last one.
             work: executes it.
-            patiently: whether to try again while others have the lock.
+            patiently: whether to try again while another connection has the lock.
 
         Raises:
-            sqlite3.OperationalError: others were writing for too long.
+            sqlite3.OperationalError: other connections were writing for too long.
             BaseException: what ``work`` raised, or what the greenlet was killed with.
         """
         if sql:
@@ -100,7 +100,7 @@ class Connection(WatchedSession, sqlite3.Connection):
         if self._thread.is_current():
             return work()
         writes, ends = text.writes(sql), text.ends_transaction(sql)
-        # Without it, what was to be undone could be committed with the rest.
+        # A rollback must run even after a kill, or its changes could be committed later.
         whole = text.undoes(sql)
         return self._perform(work, writes=writes, ends=ends, patiently=patiently, whole=whole)
 
@@ -163,43 +163,43 @@ class Connection(WatchedSession, sqlite3.Connection):
         return patience.patiently(work, self._timeout, self._thread.is_stopped)
 
     def is_busy(self) -> bool:
-        """Return whether something runs or waits to."""
+        """Return whether a call runs or is queued."""
         return self._thread.is_busy()
 
     # Turns
 
     def _settle(self) -> None:
-        """Give the turn on if nothing depends on it any more."""
+        """Give the turn on if nothing depends on it."""
         if self._turn.is_held and not self._thread.is_busy() and not self._is_inside():
             self._turn.give_on()
 
     def _is_inside(self) -> bool:
         return self._is_open and self.in_transaction
 
-    # What the thread asks for
+    # Called for the thread
 
     def call_ended(self, stopped: bool) -> None:
-        """Put the connection in order after a call; in the thread."""
+        """Tidy the connection up after a call; runs in the thread."""
         if stopped:
-            # SQLite goes on interrupting until no statement is open on the connection.
+            # SQLite keeps interrupting until no statement is open on the connection.
             self.close_unread()
         if self._turn.is_held and not self._is_inside():
             self._turn.give_on()
 
     def note_unread(self, cursor: Cursor, unread: bool) -> None:
-        """Remember which cursors may have more rows."""
+        """Record whether a cursor may have more rows."""
         if unread:
             self._unread.add(cursor)
         else:
             self._unread.discard(cursor)
 
     def close_unread(self) -> None:
-        """Close the cursors that have more rows; in the thread."""
+        """Close the cursors that have more rows; runs in the thread."""
         for cursor in list(self._unread):
             cursor.close()
 
     def call_soon(self, call: Callable[[], None]) -> None:
-        """Make a call in the thread before whatever comes next; never waits."""
+        """Make a call in the thread, before any later call; never waits."""
         if self._thread.is_current():
             call()
         elif not self.is_closed:
@@ -208,26 +208,26 @@ class Connection(WatchedSession, sqlite3.Connection):
     # Transactions
 
     def commit(self) -> None:
-        """Commit; nothing to do, and no hop, outside a transaction."""
+        """Commit; outside a transaction do nothing, without a hop."""
         if self._thread.is_busy() or self.in_transaction:
             self.perform("COMMIT", super().commit)
 
     def rollback(self) -> None:
-        """Roll back; nothing to do, and no hop, outside a transaction."""
+        """Roll back; outside a transaction do nothing, without a hop."""
         if self._thread.is_busy() or self.in_transaction:
             self.perform("ROLLBACK", super().rollback)
         self.has_lost_transaction = False
 
     @property
     def isolation_level(self) -> Any:
-        """Return the kind of transaction that sqlite3 begins on its own, None for none."""
+        """Return the kind of transaction that sqlite3 begins implicitly, None for none."""
         return super().isolation_level
 
     @isolation_level.setter
     def isolation_level(self, level: Any) -> None:
         change = functools.partial(_isolation_level.__set__, self, level)
         if self._thread.is_busy() or self.in_transaction:
-            self.perform("COMMIT", change)  # sqlite3 does so when it becomes None
+            self.perform("COMMIT", change)  # sqlite3 commits when the level becomes None
         else:
             change()
 
@@ -237,7 +237,7 @@ class Connection(WatchedSession, sqlite3.Connection):
     # For the pool
 
     def use_wal(self) -> None:
-        """Turn write-ahead logging on; a file that does not let itself be changed stays as it is.
+        """Turn write-ahead logging on; if that fails, the file keeps its journal mode.
 
         Called in the thread, while the connection is opened.
         """
@@ -246,7 +246,7 @@ class Connection(WatchedSession, sqlite3.Connection):
             logger.info("%s is used without write-ahead logging: %s", self._path, mode)
 
     def is_clean(self) -> bool:
-        """Return whether nothing runs, is half read or uncommitted."""
+        """Return whether there is no running, half-read or uncommitted statement."""
         return not (
             self.is_closed
             or self._thread.is_busy()
@@ -256,10 +256,10 @@ class Connection(WatchedSession, sqlite3.Connection):
         )
 
     def make_clean(self, seconds: float) -> None:
-        """Stop what runs, close what is half read, and roll back.
+        """Interrupt what runs, close half-read cursors, and roll back.
 
         Raises:
-            TimeoutError: what runs does not stop, as a function in Python that waits.
+            TimeoutError: the call does not stop, for example a Python function that waits.
         """
         if not self._thread.stop(seconds):
             raise TimeoutError("the statement could not be stopped")
@@ -268,12 +268,12 @@ class Connection(WatchedSession, sqlite3.Connection):
         self.isolation_level = None
 
     def check_file(self) -> None:
-        """Raise if the file is not the one that was opened any more."""
+        """Raise if the path no longer leads to the file that was opened."""
         if files.identity(self._path) != self._file:
             raise sqlite3.OperationalError(f"{self._path} was replaced or removed")
 
     def close(self) -> None:
-        """Close the connection when what runs on it has ended, and wait for that."""
+        """Close the connection when the running call has ended, and wait for that."""
         if self.is_closed:
             return
         if self._thread.is_current():

@@ -1,6 +1,6 @@
-"""Cursors of SQLite that read ahead: a short query needs one hop to the thread.
+"""SQLite cursors that read ahead, so that a short query needs one hop to the thread.
 
-The connection knows how to get there; see ``concurrency.db.drivers.sqlite.connection``.
+The connection makes the hop; see ``concurrency.db.drivers.sqlite.connection``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-# Rows that are read in one hop at most, unless more are asked for: with the
-# execution just more than Django asks for at a time, later more.
+# Maximum number of rows read in one hop, unless the caller asks for more: at first just
+# more than Django fetches at a time, later more.
 _FIRST = 101
 _LATER = 1000
 
-# Seconds. Rows that take long are not waited for before somebody asks for them.
+# Seconds. Reading ahead ends after this time; slow rows are read when asked for.
 _READ_AHEAD = 0.005
 
 
 class Cursor(sqlite3.Cursor):
-    """Mixin for a class of cursors: what touches the database runs in the thread.
+    """Mixin for a class of cursors: everything that touches the database runs in the thread.
 
     The first rows are read together with the execution, later ones in batches.
     """
@@ -37,7 +37,7 @@ class Cursor(sqlite3.Cursor):
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
         self._rows: deque[Any] = deque()
-        # What reading ahead met; raised when the rows before it have been read.
+        # The error met while reading ahead; raised after the rows before it.
         self._error: BaseException | None = None
 
     # Executing
@@ -60,7 +60,7 @@ class Cursor(sqlite3.Cursor):
         """Execute a statement once for each set of parameters."""
         self._forget()
         executemany = super().executemany
-        # What yields them may be code that must not run in the thread.
+        # The iterable may run code that must not run in the thread.
         rows = list(parameters)
         taken = 0
 
@@ -72,7 +72,7 @@ class Cursor(sqlite3.Cursor):
 
         def work() -> None:
             nonlocal taken
-            # Called again after others had the lock: go on with the row that failed.
+            # Called again after a wait for the lock: continue with the row that failed.
             taken = max(0, taken - 1)
             executemany(sql, remaining())
 
@@ -87,7 +87,7 @@ class Cursor(sqlite3.Cursor):
         return self
 
     def _read(self, least: int, most: int) -> None:
-        """Read rows: so many at least, more of them while it is quick; in the thread."""
+        """Read ``least`` rows, and up to ``most`` while that is quick; runs in the thread."""
         following = super().__next__
         end = time.monotonic() + _READ_AHEAD
         read = 0
@@ -117,7 +117,7 @@ class Cursor(sqlite3.Cursor):
         return [self._rows.popleft() for _ in range(min(wanted, len(self._rows)))]
 
     def fetchall(self) -> list[Any]:
-        """Return all rows that are left."""
+        """Return all remaining rows."""
         self._fetch(None)
         rows = list(self._rows)
         self._rows.clear()
@@ -134,7 +134,7 @@ class Cursor(sqlite3.Cursor):
         return self._rows.popleft()
 
     def _fetch(self, count: int | None) -> None:
-        """Get at least that many rows, None for all, if there are as many."""
+        """Read at least ``count`` more rows if there are as many; None reads all."""
         if self._has_more and self._error is None:
             most = max(_LATER, count or 0)
             read = self._read_all if count is None else functools.partial(self._read, count, most)
@@ -147,16 +147,16 @@ class Cursor(sqlite3.Cursor):
                 raise error
 
     def _read_all(self) -> None:
-        """Read the rows that are left; in the thread."""
+        """Read the remaining rows; runs in the thread."""
         self._rows.extend(super().fetchall())
         self._note(False)
 
     # Ending
 
     def close(self) -> None:
-        """Close the cursor. Never waits, as generators that read it close it when they end."""
+        """Close the cursor. Never waits, because generators that read it close it at their end."""
         if self.closed:
-            return  # perhaps not yet in the thread, where another one would crash it
+            return  # the close may still be queued, and a second one would crash the thread
         self.closed = True
         self._forget()
         if self._has_more or self.connection.is_busy():
@@ -175,13 +175,13 @@ class Cursor(sqlite3.Cursor):
             self.connection.note_unread(self, has_more)
 
     def __del__(self) -> None:
-        # What is open in SQLite may be closed in the thread alone, or the hub would
-        # wait for the statement that runs.
+        # A cursor that is open in SQLite must be closed in the thread, or the hub would
+        # wait for the running statement.
         if self._has_more or self.connection.is_busy():
             self.connection.call_soon(super().close)
 
 
 @functools.cache
 def green_cursor(base: type[sqlite3.Cursor]) -> type[sqlite3.Cursor]:
-    """Return a class of cursors that is like another and runs in the thread."""
+    """Return a subclass of a cursor class that runs in the thread."""
     return base if issubclass(base, Cursor) else type("Cursor", (Cursor, base), {})

@@ -1,6 +1,7 @@
-"""Methods of sqlite3's connection that run in its native thread as they are.
+"""Methods of sqlite3's connection that run unchanged in its native thread.
 
-It knows what of them stays with a connection, which its next holder must not get.
+Also lists the methods whose effect stays with a connection and must not reach its next
+holder.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 C = TypeVar("C", bound=sqlite3.Connection)
 
-# What stays: functions, hooks, limits, another content, and a blob that is open.
+# Effects that stay: functions, hooks, limits, replaced content, an open blob.
 _CHANGING = (
     "blobopen",
     "create_aggregate",
@@ -43,12 +44,12 @@ def _delegate(name: str, *, changes: bool) -> Callable[..., Any]:
 def delegating(kind: type[C]) -> type[C]:
     """Decorate a class of connections with ``in_thread()``.
 
-    Its ``changes`` tells how often something was changed that stays with a connection.
+    Its ``changes`` counts the calls whose effect stays with a connection.
     """
     connection: Any = kind
     connection.changes = 0
     for name in (*_CHANGING, *_READING):
-        # Some of them depend on how Python was built.
+        # Some exist only in certain builds of Python.
         if hasattr(sqlite3.Connection, name):
             setattr(kind, name, _delegate(name, changes=name in _CHANGING))
     return kind

@@ -1,4 +1,4 @@
-"""Which file a name of a database stands for, and who writes to it in turn."""
+"""The file that a database name stands for, and the queue of its writers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _turns: weakref.WeakValueDictionary[str, Turns] = weakref.WeakValueDictionary()
 
 
 def path_of(database: str | os.PathLike[str]) -> str | None:
-    """Return the path of a database's file, or None for one in memory."""
+    """Return the path of a database's file, None for an in-memory database."""
     name = os.fspath(database)
     if ":memory:" in name or "mode=memory" in name:
         return None
@@ -23,16 +23,16 @@ def path_of(database: str | os.PathLike[str]) -> str | None:
 
 
 def turns_of(database: str | os.PathLike[str]) -> Turns:
-    """Return the queue of those in this process who write to a database."""
+    """Return the queue of this process's writers to a database."""
     key = path_of(database) or os.fspath(database)
     if key == ":memory:":
-        return Turns()  # nobody else can reach that database
-    # Nothing waits between the look and the store, so there is never a second one.
+        return Turns()  # no other connection can reach that database
+    # No switch between lookup and store, so there is never a second queue.
     return _turns.setdefault(key, Turns())
 
 
 def identity(path: str | None) -> tuple[int, int] | None:
-    """Return what tells a file from another one of the same name, None without a file."""
+    """Return what distinguishes a file from another of the same name, None without a file."""
     try:
         found = None if path is None else Path(path).stat()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """A native thread that makes calls for greenlets, one after the other.
 
-For libraries in C that block: the greenlet waits on its hub, the thread in the
-call. It knows nothing of databases.
+For C libraries that block: the greenlet waits on its hub, the thread blocks in the call.
+Does not depend on databases.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ _get_ident = get_original("_thread", "get_ident")
 _RLock = get_original("_thread", "RLock")
 _SimpleQueue = get_original("queue", "SimpleQueue")
 
-# Seconds after which a call that has not ended is interrupted again: one that had
-# not yet begun its work in C did not notice.
+# Seconds after which a call that has not ended is interrupted again: a call that has not
+# entered C yet misses the interrupt.
 _INTERRUPT_AGAIN = 0.01
 
 
 class Interruptible(Protocol):
-    """What a call works on."""
+    """The object that a call works on."""
 
     def interrupt(self) -> None:
         """Make the running call end soon. Must not wait; called in any thread."""
 
     def call_ended(self, stopped: bool) -> None:
-        """Look at what a call has left behind; called in the native thread.
+        """Clean up after a call; called in the native thread.
 
         Args:
-            stopped: whether the call was interrupted. No interruption follows.
+            stopped: whether the call was interrupted. No interrupt follows.
         """
 
 
 class _Call:
-    """One call: where it stands, and what became of it."""
+    """One call: its state and its outcome."""
 
     __slots__ = ("cancelled", "done", "error", "fn", "on", "started", "stopped", "value", "waking")
 
@@ -56,17 +56,17 @@ class _Call:
         self.cancelled = self.stopped = False
         self.value: Any = None
         self.error: BaseException | None = None
-        # Watchers of those who wait for the end.
+        # Watchers of the greenlets that wait for the end.
         self.waking: list[Any] = []
 
     def outcome(self) -> Any:
-        """Return what the call has returned, or raise what it raised; once."""
+        """Return what the call returned, or raise what it raised; call it once."""
         error, self.error = self.error, None
         if error is not None:
             try:
                 raise error
             finally:
-                # Or the error and this frame would keep each other.
+                # Breaks the reference cycle between the error and this frame.
                 del error
         return self.value
 
@@ -75,7 +75,7 @@ class NativeThread:
     """One native thread, which ends with ``end()``."""
 
     def __init__(self) -> None:
-        # Reentrant, because the garbage collector may run a finaliser that posts.
+        # Reentrant, because the garbage collector can run a finaliser that posts.
         self._lock = _RLock()
         self._queue: Any = _SimpleQueue()
         self._current: _Call | None = None
@@ -98,15 +98,15 @@ class NativeThread:
     ) -> T:
         """Return what ``fn()`` returns in the native thread; other greenlets go on.
 
-        A greenlet that is killed meanwhile has the call stopped: one that waits in
-        the queue is not made, a running one is interrupted.
+        If the greenlet is killed in the meantime, a queued call is dropped and a running
+        call is interrupted.
 
         Args:
-            fn: what to call.
-            on: what the call works on, to interrupt it.
-            grace: seconds that a running call gets to end before it is interrupted.
+            fn: the function to call.
+            on: the object that the call works on, to interrupt it.
+            grace: seconds for a running call to end before it is interrupted.
             budget: seconds that a killed greenlet waits for the interrupted call.
-            whole: whether the call has to be made, also when it still waits in the queue.
+            whole: whether the call must be made even if it is still queued at the kill.
 
         Raises:
             BaseException: what the call raised, or what the greenlet was killed with.
@@ -122,7 +122,7 @@ class NativeThread:
         return cast("T", call.outcome())
 
     def post(self, fn: Callable[[], Any]) -> Callable[[], None]:
-        """Have ``fn()`` called, whatever happens to the caller; never waits.
+        """Queue a call of ``fn()``, which a kill of the caller does not cancel; never waits.
 
         Returns:
             A function that waits for the end of the call.
@@ -146,19 +146,19 @@ class NativeThread:
                 self._interrupt(self._current)
 
     def end(self) -> None:
-        """Let the thread end when everything before is done; never waits."""
+        """End the thread after all queued calls; never waits."""
         self._queue.put(None)
 
     def is_busy(self) -> bool:
-        """Return whether a call runs or waits to."""
+        """Return whether a call runs or is queued."""
         return self._unfinished > 0
 
     def is_stuck(self) -> bool:
-        """Return whether a call that somebody was killed in goes on beyond its budget."""
+        """Return whether a call of a killed greenlet still runs after its budget."""
         return self._given_up is not None and not self._given_up.done
 
     def is_alive(self) -> bool:
-        """Return whether the thread has not ended."""
+        """Return whether the thread runs."""
         return self._is_alive
 
     def is_current(self) -> bool:
@@ -166,7 +166,7 @@ class NativeThread:
         return bool(_get_ident() == self._ident)
 
     def is_stopped(self) -> bool:
-        """Return whether the running call ought to end; for the call itself."""
+        """Return whether the running call should end; for the call itself."""
         return self._current is not None and self._current.stopped
 
     def _submit(self, fn: Callable[[], Any], on: Interruptible | None) -> _Call:
@@ -179,7 +179,7 @@ class NativeThread:
         return call
 
     def _wait(self, call: _Call, seconds: float | None = None) -> None:
-        """Wait for the end of a call, or until the time is over."""
+        """Wait for the end of a call, or until the time is up."""
         hub = get_hub()
         waiter: Any = Waiter(hub)
         watcher = hub.loop.async_()
@@ -202,7 +202,7 @@ class NativeThread:
             if not (call.started or whole):
                 call.cancelled = True
                 return
-        # Another kill has to wait until this is done, or nobody would do it.
+        # Another kill waits until this is done, or the call would not be stopped.
         another: BaseException | None = None
         now = time.monotonic()
         gentle, end = now + grace, now + grace + budget
@@ -222,7 +222,7 @@ class NativeThread:
             raise another
 
     def _interrupt(self, call: _Call) -> None:
-        # Under the lock: the call that runs must be this one, not the next.
+        # Under the lock: the running call must be this one, not the next.
         with self._lock:
             if call is self._current:
                 call.stopped = True
@@ -233,13 +233,13 @@ class NativeThread:
 
     def _serve(self) -> None:
         if (trace := threading.gettrace()) is not None:
-            sys.settrace(trace)  # debuggers and coverage expect it of every thread
+            sys.settrace(trace)  # debuggers and coverage expect it in every thread
         while self._next():
             pass
         self._is_alive = False
 
     def _next(self) -> bool:
-        """Make one call; a frame of its own, so that nothing of it is kept after it."""
+        """Make one call, in a frame of its own so that no reference outlives it."""
         call: _Call | None = self._queue.get()
         if call is None:
             return False
@@ -258,7 +258,7 @@ class NativeThread:
         return True
 
     def _make(self, call: _Call) -> None:
-        assert call.fn is not None  # noqa: S101 - only cleared afterwards
+        assert call.fn is not None  # noqa: S101 - cleared only afterwards
         try:
             call.value = call.fn()
         except BaseException as error:  # noqa: BLE001 - raised in the greenlet that waits

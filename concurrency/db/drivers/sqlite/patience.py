@@ -1,7 +1,7 @@
-"""Waiting for a lock that another process, or another connection in memory, has.
+"""Waits for a lock of another process, or of another connection to an in-memory database.
 
-SQLite's own wait cannot be stopped. So it waits for a moment only, and is asked
-again, in the native thread, until the time is over or somebody calls it off.
+SQLite's own wait cannot be interrupted. So it waits for short slices only, repeated in the
+native thread until the time is up or the caller cancels.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from gevent.monkey import get_original
 
 T = TypeVar("T")
 
-#: For how long SQLite waits at a time, in seconds.
+#: Length of one wait of SQLite's, in seconds.
 SLICE = 0.025
 
-# Seconds between looks at a table of a shared in-memory database; SQLite does not
-# wait for those who write to it.
+# Seconds between attempts to read a table of a shared in-memory database; SQLite does not
+# wait for the connections that write to it.
 _SHARED_PAUSE = 0.002
 
 _sleep = get_original("time", "sleep")
 
 
 def patiently(work: Callable[[], T], seconds: float, is_called_off: Callable[[], bool]) -> T:
-    """Return what ``work()`` returns, tried again while others have the lock.
+    """Return what ``work()`` returns; try again while another connection has the lock.
 
     Args:
         work: has no effect when it fails.
-        seconds: for how long.
-        is_called_off: whether nobody wants it any more.
+        seconds: how long to try, in seconds.
+        is_called_off: returns whether the caller has cancelled.
     """
     end = time.monotonic() + seconds
     while True:
@@ -48,31 +48,31 @@ def _is_worth_waiting(error: sqlite3.OperationalError, waited: float) -> bool:
     if _code(error) == sqlite3.SQLITE_LOCKED_SHAREDCACHE:
         _sleep(_SHARED_PAUSE)
         return True
-    # SQLite does not wait at all where waiting cannot help, as when a reader wants
-    # to write what somebody else has changed meanwhile.
+    # SQLite does not wait at all if that cannot help, for example if a reader wants to
+    # write what another connection has changed in the meantime.
     return is_busy(error) and waited >= SLICE
 
 
 def _code(error: sqlite3.OperationalError) -> int:
-    # What sqlite3 itself complains about has none.
+    # Errors raised by sqlite3 itself have no code.
     return getattr(error, "sqlite_errorcode", 0)
 
 
 def is_busy(error: sqlite3.OperationalError) -> bool:
-    """Return whether somebody else has the lock."""
+    """Return whether another connection has the lock."""
     return _code(error) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def use_wal(connection: sqlite3.Connection, seconds: float) -> str:
-    """Turn write-ahead logging on, for all who use the file; return the mode it has now.
+    """Turn write-ahead logging on for the file; return the resulting journal mode.
 
-    Nobody else may use the file in that moment, and SQLite does not wait for it.
+    This needs exclusive access to the file, and SQLite does not wait for that.
     """
     end = time.monotonic() + seconds
     mode = None
     while True:
         try:
-            # Asking waits in vain, too, for somebody who turns it on in this moment.
+            # The query, too, fails while another connection turns it on.
             (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
             if mode != "wal":
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()

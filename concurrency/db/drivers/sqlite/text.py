@@ -1,6 +1,6 @@
-"""What a statement for SQLite will do, told by its text.
+"""Predicts from its text what a statement for SQLite will do.
 
-A mistake costs time, never data: SQLite's own locks are behind the queue of writers.
+A mistake costs time, never data: SQLite's own locks apply behind the queue of writers.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# Behind comments and white space.
+# After comments and white space.
 _START = r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 
 _WRITES = re.compile(
@@ -26,17 +26,17 @@ _UNDOES = re.compile(rf"{_START}ROLLBACK\b", re.IGNORECASE | re.DOTALL)
 
 @lru_cache(maxsize=2048)
 def writes(sql: str) -> bool:
-    """Return whether a statement takes the lock that only one connection can have."""
+    """Return whether a statement takes the write lock, which one connection can have."""
     return _WRITES.match(sql) is not None
 
 
 @lru_cache(maxsize=2048)
 def ends_transaction(sql: str) -> bool:
-    """Return whether there may be no transaction any more after a statement, as intended."""
+    """Return whether a statement may end the transaction on purpose."""
     return _ENDS_TRANSACTION.match(sql) is not None
 
 
 @lru_cache(maxsize=2048)
 def undoes(sql: str) -> bool:
-    """Return whether a statement rolls back, a transaction or to a savepoint."""
+    """Return whether a statement rolls back a transaction, or back to a savepoint."""
     return _UNDOES.match(sql) is not None

@@ -1,7 +1,7 @@
-"""Whose turn it is to write: a queue of greenlets, first come, first served.
+"""The queue of greenlets that want to write, first come, first served.
 
-A database that takes one writer at a time lets the others fight for its lock;
-here they wait in order, each on its hub. It knows nothing of databases.
+A database with one writer at a time lets the others compete for its lock; here they wait
+in order, each on its hub. Does not depend on databases.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class _Ticket:
 
     def grant(self) -> None:
         self.granted = True
-        # Whoever gives the turn on may be in another thread.
+        # The greenlet that gives the turn on can be in another thread.
         self.hub.loop.run_callback_threadsafe(self.waiter.switch, None)
 
 
 class Turns:
-    """One holder at a time; the others queue. Taken and given on through ``Turn``."""
+    """One holder at a time; the others queue. ``Turn`` takes it and gives it on."""
 
     def __init__(self) -> None:
         # Native, because threads come here too; never held across a switch.
-        # Reentrant, because a finaliser may give a turn back.
+        # Reentrant, because a finaliser can give a turn back.
         self._lock = get_original("_thread", "RLock")()
         self._queue: deque[_Ticket] = deque()
         self._taken = False
@@ -49,7 +49,7 @@ class Turns:
         Args:
             seconds: how long to wait.
         """
-        # Decided here: the turn is taken at once only when nobody queues for it.
+        # The turn stays taken while there is a queue, so no caller overtakes it.
         with self._lock:
             if not self._taken:
                 self._taken, self._since = True, time.monotonic()
@@ -68,14 +68,14 @@ class Turns:
 
     def _leave(self, ticket: _Ticket) -> None:
         with self._lock:
-            # Granted in the moment it left: the next one must have it.
+            # Granted at the moment it left: pass the turn to the next one.
             if ticket.granted:
                 self.give_on()
             elif ticket in self._queue:
                 self._queue.remove(ticket)
 
     def give_on(self) -> None:
-        """Give the turn to the next in the queue. Never waits; from any thread."""
+        """Give the turn to the next in the queue. Never waits; callable from any thread."""
         with self._lock:
             self._since = time.monotonic()
             if self._queue:
@@ -85,16 +85,16 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many queue for the turn."""
+        """Number of greenlets in the queue."""
         return len(self._queue)
 
     @property
     def is_taken(self) -> bool:
-        """Whether somebody has the turn."""
+        """Whether a connection has the turn."""
         return self._taken
 
     def describe(self) -> str:
-        """Return how things stand, for people to read."""
+        """Return a readable description of the queue."""
         with self._lock:
             if not self._taken:
                 return "nobody has the turn"
@@ -103,7 +103,7 @@ class Turns:
 
 
 class Turn:
-    """The turn of one connection, held or not.
+    """The turn of one connection, whether held or not.
 
     Args:
         turns: the queue.
@@ -114,17 +114,17 @@ class Turn:
         self.is_held = False
 
     def take(self, seconds: float) -> bool:
-        """Wait for the turn unless it is held; return whether it is held now."""
+        """Wait for the turn unless it is already held; return whether it is held now."""
         if not self.is_held:
             self.is_held = self._turns.take(seconds)
         return self.is_held
 
     def give_on(self) -> None:
-        """Give the turn to the next in the queue if it is held; from any thread."""
+        """If the turn is held, give it to the next in the queue; callable from any thread."""
         is_held, self.is_held = self.is_held, False
         if is_held:
             self._turns.give_on()
 
     def describe(self) -> str:
-        """Return how things stand in the queue, for people to read."""
+        """Return a readable description of the queue."""
         return self._turns.describe()

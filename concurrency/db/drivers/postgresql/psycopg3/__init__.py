@@ -1,4 +1,4 @@
-"""psycopg 3: waits on the hub, stops killed statements, and notices what is left behind."""
+"""psycopg 3: waits on the hub, cancels killed statements, and detects changed sessions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from concurrency.db.drivers.postgresql.psycopg3.watching import watch_on_server,
 
 __all__ = ["Connection", "Psycopg3", "watch_on_server", "watched"]
 
-# Asked for at the end of each lease, so without a step of Python.
+# Runs at the end of each lease, so it is implemented in C.
 _ATTRIBUTES = attrgetter(
-    # What becomes part of the next BEGIN,
+    # These affect the next BEGIN,
     *OF_TRANSACTIONS,
-    # of what cursors do,
+    # these affect cursors,
     "row_factory",
     "cursor_factory",
     "server_cursor_factory",
     *OF_PREPARING,
     "pgconn.pipeline_status",
-    # and who is told what.
+    # and these affect adapters and handlers of messages.
     "changes.count",
     "handlers",
     "pgconn.notice_handler",
@@ -47,7 +47,7 @@ class Psycopg3:
         return bool(raw.closed)
 
     def is_clean(self, raw: Any) -> bool:
-        # The status of a closed connection is UNKNOWN, of one in use ACTIVE.
+        # The status of a closed connection is UNKNOWN, that of one in use ACTIVE.
         return raw.pgconn.transaction_status == _IDLE and not raw.is_given_up
 
     def clean(self, raw: Any, seconds: float) -> None:
@@ -62,8 +62,8 @@ class Psycopg3:
         try:
             cursor.close()
         except psycopg.Error:
-            # Gone with its transaction, or when a FETCH from it was stopped. What is
-            # left is psycopg's own side, which would warn that it is open.
+            # Gone with its transaction, or when a FETCH from it was cancelled. Only
+            # psycopg's side is left, which would warn that the cursor is open.
             psycopg.Cursor.close(cursor)
 
     def reset(self, raw: Any) -> None:
@@ -72,9 +72,9 @@ class Psycopg3:
         raw.autocommit = True
         raw.execute("DISCARD ALL")
         forget_prepared(raw)
-        if not raw.handlers:  # or they have got them
+        if not raw.handlers:  # handlers have already received the notifications
             for _ in raw.notifies(timeout=0):
-                pass  # of the last holder's LISTEN
+                pass  # left from the last holder's LISTEN
 
     def ping(self, raw: Any) -> None:
         raw.execute("")

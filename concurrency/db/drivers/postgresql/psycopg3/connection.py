@@ -1,4 +1,4 @@
-"""psycopg 3: waits on the hub, and stops a statement when its greenlet is killed."""
+"""psycopg 3: waits on the hub, and cancels a statement when its greenlet is killed."""
 
 from __future__ import annotations
 
@@ -32,64 +32,64 @@ _CANCEL_AGAIN = 0.05
 class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
     """A connection whose statements wait on the hub, without polling.
 
-    A greenlet that is killed while it waits for a statement has it cancelled on
-    the server first, so that the connection stays usable: savepoints and
-    transactions around the statement end as they do after any error.
+    If a greenlet is killed while it waits for a statement, the statement is cancelled on
+    the server first, so that the connection stays usable: savepoints and transactions
+    around the statement end as after any error.
     """
 
-    #: The time zone that the session is known to have.
+    #: The session's time zone, if known.
     time_zone: str | None = None
-    #: What is called with what the server tells: of which kind it is, and the callable.
+    #: The handlers of notices and notifications: their kind, and the callable.
     handlers: tuple[tuple[str, Any], ...] = ()
     interface_error = psycopg.InterfaceError
     _watched_adapters: WatchedAdapters | None = None
     _waiter: SocketWaiter | None = None
     # Whether a kill has arrived in a pipeline.
     _was_killed = False
-    #: Whether something could not be stopped, or a request to stop it is still under way.
+    #: Whether a statement could not be cancelled, or a cancel request is still in progress.
     is_given_up = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         kinds: tuple[Any, Any] = self.cursor_factory, self.server_cursor_factory
         self.cursor_factory, self.server_cursor_factory = map(watched, kinds)
-        #: Cursors on the server that were made; strong, as one that nobody has is still open.
+        #: Server-side cursors; strong references, as one that the user drops stays open.
         self.server_cursors: list[Any] = []
-        #: Of adapters and types.
+        #: Counts changes of adapters and types.
         self.changes = Changes()
 
     # What a holder does with it
 
     def _start_query(self) -> Any:
-        # By whatever cursor: also by one that psycopg's classes were asked for directly.
+        # Every cursor comes here, including one made directly from psycopg's classes.
         if not self.is_watched:
             self.note_change(None)
         return super()._start_query()
 
     @property
     def adapters(self) -> AdaptersMap:
-        """The adapters of this connection, as psycopg's; that they were changed is noticed."""
+        """The adapters of this connection, as in psycopg; changes to them are counted."""
         if self._watched_adapters is None:
             self._watched_adapters = WatchedAdapters(super().adapters, self.changes)
         return self._watched_adapters
 
     def add_notice_handler(self, callback: Any) -> None:
-        """Have a callable see the server's notices, as psycopg's."""
+        """Register a callable for the server's notices, as in psycopg."""
         super().add_notice_handler(callback)
         self.handlers = (*self.handlers, ("notice", callback))
 
     def remove_notice_handler(self, callback: Any) -> None:
-        """Have it see them no more, as psycopg's."""
+        """Remove a callable for notices, as in psycopg."""
         super().remove_notice_handler(callback)
         self._remove_handler("notice", callback)
 
     def add_notify_handler(self, callback: Any) -> None:
-        """Have a callable see notifications, as psycopg's."""
+        """Register a callable for notifications, as in psycopg."""
         super().add_notify_handler(callback)
         self.handlers = (*self.handlers, ("notify", callback))
 
     def remove_notify_handler(self, callback: Any) -> None:
-        """Have it see them no more, as psycopg's."""
+        """Remove a callable for notifications, as in psycopg."""
         super().remove_notify_handler(callback)
         self._remove_handler("notify", callback)
 
@@ -108,16 +108,16 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
     ) -> R:
         """Run one of psycopg's generators to its end.
 
-        Without a limit of time, as for statements and ``notifies()``, nothing wakes up
-        before the server has sent something.
+        Without a time limit, as for statements and ``notifies()``, nothing wakes up until
+        the server sends data.
         """
         if self.guard is not None and self.guard.is_wanted:
             self.admit()
         if timeout is not None:
-            # Rare, and not about statements. Their interval is for Ctrl-C: the hub needs none.
+            # Rare, and not for statements. psycopg's interval serves Ctrl-C; the hub needs none.
             return super().wait(gen, timeout, timeout)
         if interval is not None:
-            # psycopg before 3.3 waits for notifications with a limit in such steps.
+            # psycopg before 3.3 uses such steps to wait for notifications with a limit.
             return super().wait(gen, interval)
         if self._was_killed:
             return self._wait_for_end(gen)
@@ -125,8 +125,8 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
 
     def _wait(self, gen: Generator[Any, Any, R]) -> R:
         try:
-            # Before the generator begins, as in psycopg's own wait: of a lost connection it raises
-            # what its loss is, where the generator would complain of what it was about to do.
+            # Before the generator begins, as in psycopg's own wait: for a lost connection this
+            # raises the loss itself; the generator would raise an error about its next step.
             self.pgconn.socket  # noqa: B018
             wanted = next(gen)
             while True:
@@ -141,24 +141,24 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
             result: R = stop.value
             return result
         except psycopg.Error:
-            # What a generator still wants to do at its end fails in the same way.
+            # Cleanup steps of the generator fail in the same way.
             with contextlib.suppress(psycopg.Error, RuntimeError):
                 gen.close()
             raise
 
     def _socket(self) -> SocketWaiter:
-        # Asked each time, and raises when there is none: libpq closes its socket by itself
-        # when the server has gone, and to watch a closed one would end the process.
+        # Read each time, and raises without a socket: libpq closes its socket by itself if
+        # the server is gone, and watching a closed one would abort the process.
         fileno = self.pgconn.socket
         if self._waiter is None:
             self._waiter = SocketWaiter(fileno)
         return self._waiter
 
     def _stop_statement(self, gen: Generator[Any, Any, Any], wanted: int) -> None:
-        """Cancel the statement that was interrupted and read what is left of it.
+        """Cancel the interrupted statement and read the rest of its result.
 
-        Where it does not work in time the connection stays as it is, and the pool
-        closes it: a connection that is not idle is never lent again.
+        If that does not work in time, the connection stays as it is and the pool closes
+        it: a connection that is not idle is never leased again.
         """
         if self._was_killed:
             return
@@ -183,22 +183,22 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
             logger.debug("a statement had ended before it could be cancelled")
         elif isinstance(error, psycopg.errors.QueryCanceled):
             logger.debug("a statement was cancelled on the server")
-        else:  # the kill goes on, the pool closes it
+        else:  # the kill propagates, the pool closes the connection
             logger.warning("a killed statement could not be stopped: %r", error)
 
     def _cancel_until_done(
         self, read: Callable[[], object], again: float = cancelling.AGAIN
     ) -> Exception | None:
-        """Cancel what runs until ``read`` has read it to its end; return what that raised."""
+        """Cancel the running statement until ``read`` is done; return what ``read`` raised."""
         request = functools.partial(self.cancel_safe, timeout=KILL_BUDGET)
         return cancelling.stop(request, read, again)
 
     def stop(self) -> None:
-        """Stop a statement whose holder has gone.
+        """Cancel a statement whose holder is gone.
 
         Raises:
-            psycopg.Error: it could not be stopped.
-            TimeoutError: the server has not stopped it in time.
+            psycopg.Error: the statement could not be cancelled.
+            TimeoutError: the server did not cancel it in time.
         """
 
         def read() -> None:
@@ -212,10 +212,10 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
             raise error
 
     def cancel_safe(self, *, timeout: float = 30.0) -> None:
-        """Have the server stop what it does. As psycopg's, but blocks the hub with no libpq.
+        """Cancel the running statement, as in psycopg, but without blocking in any libpq.
 
-        A request that is not heard in time goes on, so that a frozen server is told when it
-        is back. Nobody else may have the connection then: it could hit the next statement.
+        A request that times out stays in progress, so that a frozen server receives it when
+        it is back. The connection must not be reused then: it could hit the next statement.
         """
         if not self._should_cancel():
             return
@@ -236,7 +236,7 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
 
     @contextlib.contextmanager
     def pipeline(self) -> Iterator[psycopg.Pipeline]:
-        """Begin a pipeline; who is killed in it does not wait for what it has sent."""
+        """Begin a pipeline; a greenlet killed in it does not wait for what it has sent."""
         with super().pipeline() as pipeline:
             try:
                 yield pipeline
@@ -247,7 +247,7 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
                 raise
 
     def _wait_for_end(self, gen: Generator[Any, Any, R]) -> R:
-        """Wait for what a killed pipeline has sent, cancelling one statement after the other."""
+        """Wait for the statements of a killed pipeline, and cancel one after the other."""
         if self.is_given_up:
             raise psycopg.OperationalError("a killed pipeline could not be stopped")
         if not self.pgconn.pipeline_status:
@@ -257,7 +257,7 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
         try:
             error = self._cancel_until_done(lambda: results.append(self._wait(gen)), _CANCEL_AGAIN)
         except TimeoutError:
-            # The pool closes it: a connection that is not idle is never lent again.
+            # The pool closes it: a connection that is not idle is never leased again.
             self.is_given_up = True
             raise psycopg.OperationalError("the server does not stop a killed pipeline") from None
         if error is not None:
@@ -274,7 +274,7 @@ class Connection(WatchedPostgreSQL, psycopg.Connection[Any]):
 
 
 def _rest(gen: Generator[Any, Any, R], wanted: Any) -> Generator[Any, Any, R]:
-    """Go on with a generator that waits for ``wanted``."""
+    """Continue a generator that waits for ``wanted``."""
     try:
         while True:
             wanted = gen.send((yield wanted))

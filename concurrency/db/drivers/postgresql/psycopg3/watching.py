@@ -1,4 +1,4 @@
-"""Cursors and adapters of psycopg 3 that tell their connection what a holder does with them."""
+"""Cursors and adapters of psycopg 3 that report a holder's changes to their connection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Cursor: Any = psycopg.Cursor
 
 
 class _Watched(_Cursor):  # type: ignore[misc]
-    """Mixin for a class of cursors: statements are looked at before they run."""
+    """Mixin for a class of cursors: checks statements before they run."""
 
     __slots__ = ()
 
@@ -28,8 +28,8 @@ class _Watched(_Cursor):  # type: ignore[misc]
         try:
             return super().execute(query, *args, **kwargs)
         except psycopg.errors.FeatureNotSupported:
-            # A prepared statement fails with it for as long as it lives when the type of its
-            # result has changed, as by a migration. A reset of the session drops it.
+            # Once the type of its result has changed, for example in a migration, a prepared
+            # statement fails each time with this error. A reset of the session drops it.
             connection.tainted = True
             raise
         finally:
@@ -66,7 +66,7 @@ class _Watched(_Cursor):  # type: ignore[misc]
 
 
 class _WatchedOnServer(_Watched):
-    """Mixin for a class of cursors on the server, which bind the session while they are open."""
+    """Mixin for a class of server-side cursors, which bind the session while they are open."""
 
     __slots__ = ()
 
@@ -77,7 +77,7 @@ class _WatchedOnServer(_Watched):
 
 @functools.cache
 def watched(base: Any) -> Any:
-    """Return a class of cursors that is like another and looked at."""
+    """Return a watched subclass of a cursor class."""
     if issubclass(base, _Watched):
         return base
     mixin = _WatchedOnServer if issubclass(base, psycopg.ServerCursor) else _Watched
@@ -85,7 +85,7 @@ def watched(base: Any) -> Any:
 
 
 def watch_on_server(cursor: Any) -> None:
-    """Look at a cursor on the server that was made without the connection, as Django does."""
+    """Watch a server-side cursor that was not made by the connection, as Django does."""
     if not isinstance(cursor, _Watched):
         kind: Any = type(cursor)
         cursor.__class__ = watched(kind)
@@ -93,7 +93,7 @@ def watch_on_server(cursor: Any) -> None:
 
 
 class WatchedAdapters(AdaptersMap):
-    """Adapters of one connection whose changes are counted."""
+    """The adapters of one connection; counts their changes."""
 
     def __init__(self, template: AdaptersMap, changes: Changes) -> None:
         super().__init__(template)
@@ -101,12 +101,12 @@ class WatchedAdapters(AdaptersMap):
         self.types = _WatchedTypes(template.types, changes)
 
     def register_dumper(self, *args: Any, **kwargs: Any) -> None:
-        """Register a dumper, as psycopg's."""
+        """Register a dumper, as in psycopg."""
         self._changes.count += 1
         super().register_dumper(*args, **kwargs)
 
     def register_loader(self, *args: Any, **kwargs: Any) -> None:
-        """Register a loader, as psycopg's."""
+        """Register a loader, as in psycopg."""
         self._changes.count += 1
         super().register_loader(*args, **kwargs)
 
