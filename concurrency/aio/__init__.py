@@ -1,8 +1,8 @@
 """asyncio inside greenlets: coroutines run while other greenlets do.
 
-``concurrency.patch`` switches it on: asyncio's own functions, asynchronous views and
+``concurrency.patch`` enables it: asyncio's own functions, asynchronous views and
 asgiref's ``async_to_sync`` and ``sync_to_async`` work in any greenlet. ``run``,
-``SharedLoop`` and ``iterate`` are for those who want it explicit.
+``SharedLoop`` and ``iterate`` are the explicit interface.
 """
 
 from __future__ import annotations

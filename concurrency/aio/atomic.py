@@ -1,7 +1,7 @@
 """``ATOMIC_REQUESTS`` for asynchronous views.
 
 Django refuses it, because a transaction belongs to a thread and a coroutine has none. Here
-the coroutine's queries run in the greenlet of the request, which can be in one.
+the coroutine's queries run in the request's greenlet, which can be in a transaction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrency.compat.django import atomic_exemptions
 
 
 def install() -> None:
-    """Let handlers put asynchronous views into a transaction; twice is harmless."""
+    """Let handlers put asynchronous views into a transaction; idempotent."""
     if not hasattr(BaseHandler.make_view_atomic, "__wrapped__"):
         BaseHandler.make_view_atomic = _waiting(BaseHandler.make_view_atomic)
 
@@ -35,7 +35,7 @@ def _waiting(make_view_atomic: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _synchronous(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a view that awaits an asynchronous one, with what decorators put on it."""
+    """Return a sync view that runs an asynchronous one, and keeps its attributes."""
 
     @wraps(view)
     def waiting(*args: Any, **kwargs: Any) -> Any:

@@ -1,9 +1,9 @@
-"""Puts greenlets in the place of the threads of asgiref.
+"""Replaces the threads of asgiref with greenlets.
 
 asgiref runs a coroutine in a thread of its own while the caller waits, and runs the
 caller's ``sync_to_async`` code in the caller's thread. With greenlets the caller can be
-interrupted, and interrupts the coroutine; and a thread and a loop for each call are not
-needed. What is replaced is not public; ``install()`` looks whether it is there.
+interrupted, and then interrupts the coroutine; and a call needs no thread and no loop of
+its own. The replaced parts are not public; ``install()`` checks that they exist.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from concurrency.compat.asyncio import make_loops_of
 
 
 class LoopThread(Executor):
-    """In the place of the executor in whose thread asgiref runs a loop.
+    """Replaces the executor in whose thread asgiref runs a loop.
 
-    A coroutine gets a greenlet and a loop that was used before. Everything else, as
-    the calls of a ``ThreadSensitiveContext``, gets a thread, as it would anyway.
+    A coroutine gets a greenlet and a reused loop. Everything else, such as the calls of
+    a ``ThreadSensitiveContext``, gets a thread, as in asgiref.
     """
 
     def __init__(self, max_workers: int = 1) -> None:
@@ -52,7 +52,7 @@ class LoopThread(Executor):
 
 
 class _Outcome:
-    """As much of a future as asgiref asks for; a whole one has locks, for threads."""
+    """The part of a future that asgiref uses; a complete one has locks for threads."""
 
     __slots__ = ("_error", "_tell", "_value")
 
@@ -71,11 +71,11 @@ class _Outcome:
             self._tell(self)
 
     def add_done_callback(self, tell: Callable[[Any], object]) -> None:
-        """Have a function called at the end."""
+        """Register a function to call at the end."""
         self._tell = tell
 
     def result(self) -> Any:
-        """Return or raise what the call did; only asked when it is over."""
+        """Return the call's result or raise its error; called only after its end."""
         if self._error is not None:
             raise self._error
         return self._value
@@ -87,10 +87,10 @@ def is_installed() -> bool:
 
 
 def install() -> None:
-    """Have asgiref use greenlets, and asyncio loops that wait on the hub.
+    """Make asgiref use greenlets, and asyncio loops that wait on the hub.
 
-    Doing it twice is harmless. If asgiref is not as it is known, it is left alone:
-    code works, but neither kills nor deadlines cross into coroutines.
+    Idempotent. An asgiref with unknown internals is left alone: code works, but neither
+    kills nor deadlines reach coroutines.
     """
     make_loops_of(HubLoop)
     if is_installed() or compat.NAMES.missing():
@@ -105,20 +105,20 @@ def install() -> None:
 
 
 def _watched(main_wrap: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Have the worker of a call know the task that it waits for."""
+    """Make the worker of a call know the task that it waits for."""
 
     @wraps(main_wrap)
     def watched(self: Any, *args: Any, **kwargs: Any) -> Awaitable[None]:
-        # Called in the greenlet that is about to wait; what it returns runs in the loop.
+        # Called in the greenlet that is about to wait; the returned coroutine runs in the loop.
         return compat.executors.current.watch(main_wrap(self, *args, **kwargs))  # type: ignore[no-any-return]
 
     return watched
 
 
 def _forgetting(thread_handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Have a greenlet forget the loop when it is no longer called from it.
+    """Make a greenlet forget the loop when the loop no longer calls it.
 
-    asgiref leaves that to the end of the loop, but this one goes on, for others.
+    asgiref relies on the end of the loop for this, but a reused loop does not end.
     """
 
     @wraps(thread_handler)

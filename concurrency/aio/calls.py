@@ -1,6 +1,6 @@
-"""One call of a function that a coroutine awaits, in a greenlet.
+"""One call of a function in a greenlet, which a coroutine awaits.
 
-It knows the greenlet in which it runs while it does, and nobody else.
+While it runs, only the call has a reference to its greenlet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from concurrency.interruptions import INTERRUPTIONS, Interruption
 
 
 class _Stopped(Interruption, gevent.GreenletExit):
-    """Thrown into a call for which no coroutine waits any more."""
+    """Thrown into a call that no coroutine awaits any more."""
 
 
 class Call(asyncio.Future[Any]):
@@ -33,11 +33,11 @@ class Call(asyncio.Future[Any]):
         self._signal: _Stopped | None = None
 
     def run(self) -> None:
-        """Call the function in this greenlet, and have the future tell.
+        """Call the function in this greenlet, and set the future's outcome.
 
         Raises:
-            BaseException: what was thrown into the greenlet, to end it; the future is
-                cancelled then.
+            BaseException: the exception thrown into the greenlet to end it; the future
+                is cancelled then.
         """
         if self.cancelled():
             return
@@ -51,7 +51,7 @@ class Call(asyncio.Future[Any]):
             if error is not self._signal:
                 interruption = error
         except StopIteration as error:
-            # A future takes any exception but this one.
+            # A future accepts any exception but StopIteration.
             deliver = partial(self.set_exception, _not_stop_iteration(error))
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited
             deliver = partial(self.set_exception, error)
@@ -64,7 +64,7 @@ class Call(asyncio.Future[Any]):
         loop: Any = self.get_loop()
         if loop.is_closed() or self.done():
             return
-        # A loop of ours may be told at once; it wakes by itself only if asked to.
+        # One of our loops accepts callbacks directly, but must be woken.
         wake = getattr(loop, "wake", None)
         if wake is None or not wake():
             loop.call_soon_threadsafe(self._tell_now, deliver)
@@ -84,7 +84,7 @@ class Call(asyncio.Future[Any]):
         return is_cancelled
 
     def _interrupt(self) -> None:
-        """Throw into the function; runs in the hub, so it is waiting."""
+        """Throw into the function's greenlet; runs in the hub, so the function is waiting."""
         if self._greenlet is not None and self._signal is None:
             self._signal = _Stopped()
             self._greenlet.throw(self._signal)

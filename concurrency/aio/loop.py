@@ -1,7 +1,7 @@
 """An asyncio loop that runs in a greenlet, and waits on gevent's hub.
 
-It is asyncio's own, but for what threads would do: functions of ``run_in_executor``
-run in greenlets, and are interrupted when nobody waits for them any more.
+It is asyncio's own loop, except for the use of threads: functions of ``run_in_executor``
+run in greenlets, and are interrupted when their future is cancelled.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from concurrency.aio.calls import Call
 from concurrency.aio.selector import HubSelector
 from concurrency.aio.worker import LoopWorker, Worker, waiting_greenlet
 
-# asyncio's loop for sockets: what it would make by itself.
+# asyncio's default loop, which waits with a selector.
 _Base: Any = asyncio.SelectorEventLoop
 
 
 class SingleThread(ThreadPoolExecutor):
-    """Names the one thread in which asgiref runs calls that have no other place.
+    """Stands for the single thread in which asgiref runs calls without a caller to return to.
 
-    A ``HubLoop`` has a greenlet of its own for it; other loops use it as it is.
+    A ``HubLoop`` uses a greenlet of its own instead; other loops use the thread.
     """
 
 
@@ -34,9 +34,9 @@ class HubLoop(_Base):  # type: ignore[misc]
     """asyncio's loop, waiting on the hub.
 
     Attributes:
-        tasks_made: how many tasks it has made.
-        is_parked: whether its run is over and the next has not begun; nobody may use it
-            then, as if it were closed.
+        tasks_made: how many tasks it has created.
+        is_parked: whether its run is over and the next has not begun; it then refuses
+            callbacks, as if it were closed.
     """
 
     _selector: Any
@@ -51,12 +51,12 @@ class HubLoop(_Base):  # type: ignore[misc]
         self._selector.before_wait = self._about_to_wait
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        """Make a task, as asyncio's."""
+        """Create a task, as in asyncio."""
         self.tasks_made += 1
         return super().create_task(coro, **kwargs)  # type: ignore[no-any-return]
 
     def run_forever(self) -> None:
-        """Run until it is stopped, as asyncio's; its worker ends with it."""
+        """Run until stopped, as in asyncio; the loop's worker ends with the run."""
         try:
             super().run_forever()
         finally:
@@ -65,7 +65,7 @@ class HubLoop(_Base):  # type: ignore[misc]
                 worker.stop()
 
     def is_closed(self) -> bool:
-        """Return whether it takes no more callbacks, for now or for good."""
+        """Return whether it accepts no callbacks, for now or permanently."""
         return self.is_parked or bool(super().is_closed())
 
     def _check_closed(self) -> None:
@@ -74,21 +74,21 @@ class HubLoop(_Base):  # type: ignore[misc]
         super()._check_closed()
 
     def _write_to_self(self) -> None:
-        # A byte through a socket is for other native threads.
+        # Only other native threads need to send a byte through the socket.
         if self._selector is None or not self._selector.wake():
             super()._write_to_self()
 
     def wake(self) -> bool:
-        """End its wait, so that it looks what is to be done.
+        """End its wait, so that it runs pending callbacks.
 
         Returns:
             Whether this greenlet may schedule callbacks itself: not in another native
-            thread, and not in debug mode, in which asyncio looks who schedules.
+            thread, and not in debug mode, in which asyncio checks the scheduling thread.
         """
         return not self._debug and bool(self._selector.wake())
 
     def lends_when_idle(self, worker: Worker) -> None:
-        """Take note of a greenlet that may hold what others could use while it waits."""
+        """Record a greenlet that may lend its connections while it waits."""
         self._holding.add(worker)
 
     def _about_to_wait(self) -> None:
@@ -121,7 +121,7 @@ class HubLoop(_Base):  # type: ignore[misc]
         return call
 
     async def shutdown_default_executor(self, *args: Any) -> None:
-        """Wait for what runs in greenlets, as asyncio waits for its threads."""
+        """Wait for functions that run in greenlets, as asyncio waits for its threads."""
         await self.join_greenlets()
         await super().shutdown_default_executor(*args)
 
@@ -137,7 +137,7 @@ class HubLoop(_Base):  # type: ignore[misc]
         if not ended.done() and not self.is_closed():
             self.call_soon_threadsafe(ended.set_result, None)
 
-    # Being used again
+    # Reuse
 
     def end_asyncgens(self) -> None:
         """Close the asynchronous generators that were left open, and allow new ones."""
@@ -154,7 +154,7 @@ class HubLoop(_Base):  # type: ignore[misc]
         return bool(self._greenlets)
 
     def is_at_rest(self) -> bool:
-        """Return whether nothing of its last run goes on; connections may be open."""
+        """Return whether nothing from its last run is left; connections may be open."""
         return not (
             self._ready
             or self._greenlets
@@ -165,7 +165,7 @@ class HubLoop(_Base):  # type: ignore[misc]
         )
 
     def is_spotless(self) -> bool:
-        """Return whether it is as it was when it was new."""
+        """Return whether it is in the state of a new loop."""
         if all(timer.cancelled() for timer in self._scheduled):
             self._scheduled.clear()
             self._timer_cancelled_count = 0

@@ -1,11 +1,11 @@
 """asyncio's running loop belongs to the greenlet that runs it, not to its thread.
 
 asyncio keeps one "running loop" for each native thread. In a patched process many
-greenlets share one, so that the loop of one would be everybody's. So it is put in
-place at every switch, while any loop runs. What asyncio keeps beside it moves along:
-the hooks for asynchronous generators and, from Python 3.14 on, the current task. This
-module knows nothing of Django, of asgiref or of what the loops run. It imports
-asyncio, so it must be imported after the patch.
+greenlets share a thread, so all of them would see the loop of one. While any loop runs,
+each greenlet switch therefore sets the running loop of the next greenlet. Related state
+moves with it: the hooks for asynchronous generators and, from Python 3.14 on, the current
+task. Does not depend on Django, asgiref or the code that the loops run. It imports
+asyncio, so import it after the patch.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _native_thread: Callable[[], int] = get_original("_thread", "get_ident")
 
 
 class _Running:
-    """The loop that a greenlet runs, and what belongs to it."""
+    """The loop that a greenlet runs, and its related state."""
 
     __slots__ = ("_depth", "_hooks", "_loop", "_task")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
-        # A loop sets these just before it says that it runs.
+        # A loop sets these just before it sets itself as the running loop.
         self._hooks = sys.get_asyncgen_hooks()
         self._depth = sys.get_coroutine_origin_tracking_depth()
         self._task: Any = None
 
     def enter(self) -> None:
-        """Have asyncio see this loop."""
+        """Make this loop the running one for asyncio."""
         set_running_loop(self._loop)
         sys.set_asyncgen_hooks(*self._hooks)
         if self._depth:
@@ -53,7 +53,7 @@ class _Running:
             swap_current_task(self._loop, self._task)
 
     def leave(self) -> None:
-        """Have asyncio see no loop."""
+        """Leave asyncio without a running loop."""
         if swap_current_task is not None:
             self._task = swap_current_task(self._loop, None)
         set_running_loop(None)
@@ -63,7 +63,7 @@ class _Running:
 
 
 def _set_running_loop(loop: Any) -> None:
-    """Set the loop that this greenlet runs; in the place of asyncio's function."""
+    """Set the loop that this greenlet runs; replaces asyncio's function."""
     here = switches.switches()
     if loop is None:
         set_running_loop(None)
@@ -75,13 +75,13 @@ def _set_running_loop(loop: Any) -> None:
 
 
 def _refuse_blocking(loop: Any) -> None:
-    """Raise for a loop that would wait without letting greenlets run.
+    """Raise for a loop that would block all greenlets while it waits.
 
     Raises:
-        RuntimeError: it is uvloop's, or was made before the patch.
+        RuntimeError: the loop is uvloop's, or was created before the patch.
     """
     if _native_thread() != MAIN_THREAD_IDENT:
-        return  # a native thread has no greenlets to stop but its own
+        return  # a native thread blocks only its own greenlets
     poller = poller_of(loop)
     if type(loop).__module__.partition(".")[0] == "uvloop":
         raise RuntimeError(
@@ -102,7 +102,7 @@ def is_installed() -> bool:
 
 
 def install() -> None:
-    """Give each greenlet its own running loop, from now on; doing it twice is harmless."""
+    """Give each greenlet its own running loop, from now on; idempotent."""
     if is_installed():
         return
     switches.share_settrace()
@@ -112,5 +112,5 @@ def install() -> None:
 
 
 def _after_fork() -> None:
-    """Run no loop in a child process, as asyncio has it."""
+    """Leave a child process without a running loop, as asyncio does."""
     _set_running_loop(None)

@@ -1,8 +1,8 @@
-"""Runs a coroutine to its end on a loop that may be used again.
+"""Runs a coroutine to its end on a reusable loop.
 
-A loop costs more to make than most coroutines take to run. One that is left as it was
-when it was new serves the next coroutine of any greenlet; one that is not is closed, or
-kept for those that want the same loop again.
+Creating a loop takes longer than running most coroutines. A loop that is left in the state
+of a new one serves the next coroutine of any greenlet. Any other loop is closed, or kept
+for greenlets that want the same loop again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from concurrency.hub.per_hub import per_hub
 
 T = TypeVar("T")
 
-# Loops that a thread keeps for the next ones; each has two sockets.
+# Number of idle loops that a thread keeps; each has two sockets.
 _KEPT = 100
 
 
@@ -30,7 +30,7 @@ class Kept:
         self._is_over = False
 
     def take(self) -> HubLoop:
-        """Return a loop that nobody runs, the one that was used last."""
+        """Return the idle loop that was used last."""
         return self._loops.pop() if self._loops else HubLoop()
 
     def give_back(self, loop: HubLoop) -> None:
@@ -42,7 +42,7 @@ class Kept:
             self._loops.append(loop)
 
     def end(self, greenlet: object = None) -> None:
-        """Close the loops; nobody wants them any more."""
+        """Close the loops, which are no longer needed."""
         self._is_over = True
         while self._loops:
             loop = self._loops.pop()
@@ -50,16 +50,16 @@ class Kept:
             if loop.is_spotless():
                 loop.close()
             else:
-                # It may log, or wait for a lock; this may be called in the hub.
+                # Closing can log, or wait for a lock, and this can run in the hub.
                 outside_hub(loop.close)
 
 
-#: The loops to run on, where it matters which.
+#: The loops to run on, if particular ones are wanted.
 kept: ContextVar[Kept | None] = ContextVar("concurrency.aio.kept", default=None)
 
 
 class _Idle(Kept):
-    """The loops of a native thread that are as good as new."""
+    """The idle loops of a native thread, each in the state of a new one."""
 
     def give_back(self, loop: HubLoop) -> None:
         if loop.is_spotless() and len(self._loops) < _KEPT:
@@ -69,7 +69,7 @@ class _Idle(Kept):
 
 
 def run(loops: Kept, main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in this greenlet, as ``asyncio.run`` does it.
+    """Run a coroutine in this greenlet, as ``asyncio.run`` does.
 
     Raises:
         RuntimeError: a loop is running in this greenlet.
@@ -94,7 +94,7 @@ def run_on(loop: HubLoop, main: Coroutine[Any, Any, T]) -> T:
 
 
 def tidy(loop: HubLoop) -> None:
-    """Cancel what a coroutine has started and left behind, and wait for it."""
+    """Cancel the tasks that a coroutine has left behind, and wait for them."""
     if loop.tasks_made > 1 and (left := asyncio.all_tasks(loop)):
         for task in left:
             task.cancel()
@@ -114,9 +114,9 @@ def tidy(loop: HubLoop) -> None:
 
 
 def serve(loop: HubLoop) -> None:
-    """Run a loop until it is stopped, cancel what is left on it, and close it."""
+    """Run a loop until it is stopped, cancel its remaining tasks, and close it."""
     try:
-        loop.tasks_made = 2  # all tasks are left behind when it is closed
+        loop.tasks_made = 2  # makes tidy() look for remaining tasks
         loop.run_forever()
         tidy(loop)
     finally:
@@ -124,7 +124,7 @@ def serve(loop: HubLoop) -> None:
 
 
 def close(loop: HubLoop) -> None:
-    """Close a loop for good."""
+    """Close a loop permanently."""
     try:
         if loop.has_executor():
             loop.run_until_complete(loop.shutdown_default_executor())
@@ -133,7 +133,7 @@ def close(loop: HubLoop) -> None:
 
 
 def loops_to_run_on() -> Kept:
-    """Return the loops that are wanted here, or any that are idle."""
+    """Return the loops wanted in this context, or the thread's idle ones."""
     wanted = kept.get()
     if wanted is not None:
         return wanted

@@ -22,7 +22,7 @@ from concurrency.patching.lateness import is_patched
 
 T = TypeVar("T")
 
-# Where the greenlet that is the root of a tree keeps the tree's loops.
+# Holds the loops of a tree of greenlets, in the context of the tree's root.
 _ATTRIBUTE = "_concurrency_kept_loops"
 
 
@@ -31,8 +31,8 @@ def run(what: Awaitable[T] | Callable[..., Awaitable[T]], /, *args: Any) -> T:
 
     ``sync_to_async`` code in it runs in this greenlet, on its connection and in its
     transaction. A kill or a deadline of this greenlet cancels the coroutine. A
-    greenlet and its children use the same loops again, so a connection that an
-    asynchronous client has left open can serve the next call.
+    greenlet and its children reuse the same loops, so a connection that an asynchronous
+    client has left open can serve the next call.
 
     Args:
         what: a coroutine, or a function that returns one.
@@ -41,7 +41,7 @@ def run(what: Awaitable[T] | Callable[..., Awaitable[T]], /, *args: Any) -> T:
     Raises:
         RuntimeError: a loop is running in this greenlet, or the process is not patched
             and this is not its main greenlet.
-        BaseException: what the coroutine raised, or was thrown into this greenlet.
+        BaseException: what the coroutine raised, or what was thrown into this greenlet.
     """
     if not is_patched():
         _refuse_greenlets(what)
@@ -58,7 +58,7 @@ def _call(what: Any, args: tuple[Any, ...]) -> Any:
         return async_to_sync(_await)(what, args)
     finally:
         if inspect.iscoroutine(what):
-            what.close()  # it has not begun if a loop is running here
+            what.close()  # a coroutine that never ran would warn
 
 
 async def _await(what: Any, args: tuple[Any, ...]) -> Any:
@@ -66,7 +66,7 @@ async def _await(what: Any, args: tuple[Any, ...]) -> Any:
 
 
 def _refuse_greenlets(what: Any) -> None:
-    """Raise where a loop would stop all greenlets."""
+    """Raise if a loop would block all greenlets."""
     if greenlet.getcurrent().parent is not None:
         if inspect.iscoroutine(what):
             what.close()
@@ -77,7 +77,7 @@ def _refuse_greenlets(what: Any) -> None:
 
 
 def _kept_loops() -> runner.Kept:
-    """Return the loops of the tree of greenlets that this one belongs to."""
+    """Return the loops of this greenlet's tree."""
     root = gevent.getcurrent()
     for ancestor in kinship.ancestors():
         above = ancestor.greenlet()
@@ -95,11 +95,11 @@ def _kept_loops() -> runner.Kept:
 
 
 class SharedLoop:
-    """A loop that goes on between calls, for what belongs to one loop.
+    """A loop that lives across calls, for objects that are bound to one loop.
 
     An asynchronous client is bound to the loop on which it was first used. For one
-    client in a process, make one of these in a module, and call the client through it,
-    from any greenlet. ``sync_to_async`` code runs in the greenlet that calls. The loop
+    client per process, create a ``SharedLoop`` in a module, and call the client through
+    it, from any greenlet. ``sync_to_async`` code runs in the calling greenlet. The loop
     starts at the first call; a child process gets one of its own.
     """
 
@@ -124,7 +124,7 @@ class SharedLoop:
         return self._loop
 
     def close(self) -> None:
-        """Cancel what runs on the loop, and close it."""
+        """Cancel the tasks on the loop, and close it."""
         loop, self._loop = self._loop, None
         if loop is not None and self._greenlet is not None and self._process == os.getpid():
             loop.call_soon_threadsafe(loop.stop)
@@ -133,7 +133,7 @@ class SharedLoop:
 
 @contextmanager
 def _as_main_loop(loop: HubLoop) -> Iterator[None]:
-    """Have asgiref run coroutines of this greenlet on a loop that is running."""
+    """Make asgiref run coroutines of this greenlet on a loop that is already running."""
     known = variables_of_call()
     before = dict(known)
     known.update(main_event_loop=loop, main_event_loop_pid=os.getpid(), task_context=None)

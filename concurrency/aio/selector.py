@@ -14,20 +14,19 @@ from concurrency.compat.gevent import get_hub_if_exists
 # gevent's constant for watchers.
 _READ = 1
 
-# epoll or kqueue: its own descriptor is readable while one of its files is ready, so that
-# the hub can wait for all of them at once, and a look at them takes no turn of the hub.
+# epoll or kqueue: its own descriptor is readable while one of its files is ready, so the
+# hub can wait for all of them at once, and a poll needs no switch to the hub.
 _Kernel: Any = get_original("selectors", "DefaultSelector")
 
-# A loop that always has something to do lets other greenlets run at each of this many
-# rounds.
+# A loop that always has work lets other greenlets run once in this many rounds.
 _ROUNDS = 8
 
 
 class HubSelector(selectors.BaseSelector):
     """A selector that lets other greenlets run while it waits.
 
-    gevent's own selector gives way at each call, also where asyncio only wants to know
-    whether something has happened. This one does so where it waits, and now and then.
+    gevent's own selector yields at each call, even when asyncio only polls. This one yields
+    when it waits, and once in a number of rounds.
 
     Attributes:
         before_wait: called before it waits; must not wait itself.
@@ -43,21 +42,21 @@ class HubSelector(selectors.BaseSelector):
         self._rounds = 0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Watch a file from now on.
+        """Watch a file.
 
         Raises:
-            OSError: the kernel cannot watch it, as a regular file.
+            OSError: the kernel cannot watch it, for example a regular file.
         """
         key: selectors.SelectorKey = self._kernel.register(fileobj, events, data)
         return key
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Watch a file for other events from now on."""
+        """Change the events for which a file is watched."""
         key: selectors.SelectorKey = self._kernel.modify(fileobj, events, data)
         return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """Watch a file no longer."""
+        """Stop watching a file."""
         key: selectors.SelectorKey = self._kernel.unregister(fileobj)
         return key
 
@@ -67,7 +66,7 @@ class HubSelector(selectors.BaseSelector):
         return files
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching all files."""
         self._watcher.close()
         self._kernel.close()
 
@@ -83,7 +82,7 @@ class HubSelector(selectors.BaseSelector):
         return True
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what has happened to the files, after a wait if nothing has."""
+        """Return the events of the files; wait for one if there is none."""
         if get_hub() is not self._hub:
             self._move()
         found: list[tuple[selectors.SelectorKey, int]] = self._kernel.select(0)
@@ -124,7 +123,7 @@ class HubSelector(selectors.BaseSelector):
 
     def _ready(self) -> None:
         """End the wait; runs in the hub."""
-        # Until then the descriptor stays ready, and the hub would turn for nothing.
+        # Until then the descriptor stays ready, and the hub would spin.
         self._watcher.stop()
         if self._waiter is not None:
             waiter, self._waiter = self._waiter, None

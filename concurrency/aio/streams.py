@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 def iterate(source: AsyncIterable[T]) -> Iterator[T]:
-    """Yield what an asynchronous iterator gives, each item when it is asked for.
+    """Yield the items of an asynchronous iterator, each one on demand.
 
-    It runs in one task from its beginning to its end. ``sync_to_async`` code in it runs
-    in this greenlet, while it waits for an item. When this iterator is closed early the
-    task is cancelled, and its clean-up is waited for.
+    The iterator runs in one task from beginning to end. ``sync_to_async`` code in it runs
+    in this greenlet, while this greenlet waits for an item. If this generator is closed
+    early, it cancels the task and waits for its cleanup.
 
     Raises:
-        BaseException: what the iterator raised, or was thrown into this greenlet.
+        BaseException: what the iterator raised, or what was thrown into this greenlet.
     """
     worker, loop = Worker(), HubLoop()
     worker.stays_open = True
@@ -55,7 +55,7 @@ _END = object()
 
 
 class _Reader(Generic[T]):
-    """Reads one item for each time that it is asked."""
+    """Reads one item for each request."""
 
     def __init__(self, source: AsyncIterable[T]) -> None:
         self._source = source
@@ -63,13 +63,13 @@ class _Reader(Generic[T]):
         self._answer: Future[Any] = Future()
 
     def ask(self, loop: asyncio.AbstractEventLoop) -> Future[Any]:
-        """Ask for the next item; called in the greenlet that waits for it."""
+        """Request the next item; called in the greenlet that waits for it."""
         self._answer = Future()
         loop.call_soon_threadsafe(self._asked.set)
         return self._answer
 
     async def read(self, started: Any) -> None:
-        """Read the iterator; the one task."""
+        """Read the iterator; runs as the single task."""
         started()
         outcome: Callable[[], None] = partial(self._tell, _END)
         try:
@@ -80,8 +80,8 @@ class _Reader(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - raised where the item is asked for
             outcome = partial(self._fail, error)
         finally:
-            # Here and now, where somebody runs its sync_to_async code; not when asyncio
-            # collects generators.
+            # Close it now, while this greenlet runs its sync_to_async code, and not when
+            # asyncio collects generators.
             if (aclose := getattr(self._source, "aclose", None)) is not None:
                 await aclose()
         outcome()
@@ -99,7 +99,7 @@ class _Reader(Generic[T]):
 
 
 def _serve(loop: HubLoop, ended: Future[None]) -> None:
-    """Run the loop until it is stopped, then cancel what is left on it."""
+    """Run the loop until it is stopped, then cancel its remaining tasks."""
     try:
         runner.serve(loop)
     finally:

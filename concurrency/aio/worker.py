@@ -1,10 +1,10 @@
-"""A greenlet that waits for a coroutine, and meanwhile runs what is not asynchronous.
+"""A greenlet that waits for a coroutine, and runs the coroutine's sync code meanwhile.
 
 ``sync_to_async`` code of an asynchronous view runs in the request's own greenlet, and
-so on its connection and in its transaction: asgiref leaves it to the greenlet that
+so on its connection and in its transaction: asgiref delegates it to the greenlet that
 waits in ``async_to_sync``. A kill or a deadline of that greenlet cancels the coroutine,
-and a cancelled coroutine interrupts the call that it waits for. This module knows no
-loop but asyncio's.
+and a cancelled coroutine interrupts the call that it awaits. Supports asyncio's loops
+only.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CANCEL_AGAIN = 1.0
 class Worker(Executor):
     """Runs calls in the greenlet that waits for a coroutine.
 
-    In the place of asgiref's ``CurrentThreadExecutor``.
+    Replaces asgiref's ``CurrentThreadExecutor``.
 
     Args:
         outer: the worker of a call that is running in the same greenlet.
@@ -52,7 +52,7 @@ class Worker(Executor):
         self._waiter: Any = None
         self._is_over = False
         self._must_lend = False
-        #: Whether it takes calls between the futures that it waits for.
+        #: Whether it accepts calls between the futures that it waits for.
         self.stays_open = False
         self._task: asyncio.Task[Any] | None = None
         self._is_cancelled = False
@@ -60,13 +60,13 @@ class Worker(Executor):
     # In the greenlet of a loop
 
     def post(self, loop: asyncio.AbstractEventLoop, fn: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Have a function run, and return the loop's future of it."""
+        """Queue a function, and return the loop's future for it."""
         call = Call(loop, fn)
         self._put(call)
         return call
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have a function run; for loops that are not ours."""
+        """Queue a function; for loops other than ``HubLoop``."""
         future: Future[T] = Future()
         self._put(partial(_run_for, future, partial(fn, *args, **kwargs)))
         return future
@@ -78,7 +78,7 @@ class Worker(Executor):
             raise RuntimeError("CurrentThreadExecutor already quit or is broken")
 
     def take(self, call: Call | Callable[[], None]) -> bool:
-        """Have a call run here, or in the worker around it; return False if both are over."""
+        """Queue a call here, or in the outer worker; return False if both have ended."""
         if self._is_over and not self.stays_open:
             return self._outer is not None and self._outer.take(call)
         self._calls.append(call)
@@ -86,11 +86,11 @@ class Worker(Executor):
         return True
 
     def waiting_greenlet(self) -> Any:
-        """Return the greenlet that waits for a coroutine, None if it does not any more."""
+        """Return the greenlet that waits for a coroutine, None if none does any more."""
         return None if self._is_over else self._greenlet
 
     async def watch(self, awaitable: Awaitable[T]) -> T:
-        """Await what this worker waits for, so that it can be cancelled."""
+        """Await a coroutine on behalf of this worker, so that it can be cancelled."""
         task = self._task = asyncio.current_task()
         if self._is_cancelled and task is not None:
             task.cancel()
@@ -101,11 +101,11 @@ class Worker(Executor):
             self._task = None
 
     def _lend_when_idle(self, loop: Any) -> None:
-        """Have idle connections lent to others once the loop waits."""
+        """Lend idle connections to others once the loop waits."""
         getattr(loop, "lends_when_idle", Worker.lend)(self)
 
     def lend(self) -> None:
-        """Have the greenlet lend its idle connections, if it waits."""
+        """Make the greenlet lend its idle connections, if it waits."""
         if self._waiter is not None:
             self._must_lend = True
             self._wake()
@@ -123,11 +123,11 @@ class Worker(Executor):
     # In the greenlet that waits
 
     def run_until_future(self, future: Future[Any]) -> None:
-        """Run calls until a future is done; again and again, if one wants.
+        """Run calls until a future is done; can be called repeatedly.
 
         Raises:
-            BaseException: what was thrown into this greenlet meanwhile; the coroutine
-                has been cancelled then, and has ended.
+            BaseException: what was thrown into this greenlet meanwhile; by then the
+                coroutine has been cancelled and has ended.
         """
         if gevent.getcurrent() is not self._greenlet:
             raise RuntimeError("You cannot run CurrentThreadExecutor from a different thread")
@@ -167,7 +167,7 @@ class Worker(Executor):
             task.get_loop().call_soon_threadsafe(task.cancel)
 
     def _wait(self, limit: float | None) -> bool:
-        """Wait for a call or the end; return whether it came within the limit, in seconds."""
+        """Wait for a call or the end; return whether one came within the limit, in seconds."""
         timer = None
         try:
             while not self._calls and not self._is_over:
@@ -190,7 +190,7 @@ class Worker(Executor):
         waiter: Any = Waiter(self._hub)
         self._waiter = waiter
         try:
-            # Another native thread may have put something before it could see the waiter.
+            # Another native thread may have queued a call before it could see the waiter.
             if not self._calls and not self._is_over:
                 waiter.get()
         finally:
@@ -198,13 +198,13 @@ class Worker(Executor):
 
 
 def waiting_greenlet() -> Any:
-    """Return the greenlet that waits for the coroutine that runs, or None."""
+    """Return the greenlet that waits for the running coroutine, or None."""
     worker = getattr(executors, "current", None)
     return worker.waiting_greenlet() if isinstance(worker, Worker) else None
 
 
 def _run_for(future: Future[T], fn: Callable[[], T]) -> None:
-    """Call a function, and have a future of a thread tell."""
+    """Call a function, and set the outcome of a thread's future."""
     if not future.set_running_or_notify_cancel():
         return
     try:
@@ -221,8 +221,8 @@ def _run_for(future: Future[T], fn: Callable[[], T]) -> None:
 class LoopWorker(Worker):
     """A greenlet for calls that have no greenlet to return to.
 
-    Under ``asyncio.run`` nobody waits in ``async_to_sync``. All of a loop's calls run
-    in one greenlet, as asgiref has them run in one thread.
+    Under ``asyncio.run`` no greenlet waits in ``async_to_sync``. All calls of a loop run
+    in one greenlet, as asgiref runs them in one thread.
     """
 
     def __init__(self) -> None:
@@ -232,7 +232,7 @@ class LoopWorker(Worker):
 
     @property
     def is_over(self) -> bool:
-        """Whether it takes no more calls."""
+        """Whether it accepts no more calls."""
         return self._is_over or self._greenlet.dead
 
     def _serve(self) -> None:
@@ -243,9 +243,9 @@ class LoopWorker(Worker):
             hooks.run(hooks.at_end)
 
     def stop(self) -> None:
-        """End when the calls that it has are done."""
+        """End when the queued calls are done."""
         if not self._end.done():
             self._end.set_result(None)
 
     def _cancel(self) -> None:
-        self.stop()  # no coroutine is waited for: an interruption ends the worker itself
+        self.stop()  # it waits for no coroutine, so an interruption ends the worker itself
