@@ -4,23 +4,23 @@ It must be the first import of every entry point::
 
     import concurrency.patch
 
-It patches the standard library, then the database drivers that are installed.
-Importing it again does nothing. If something that cannot be repaired was
-imported before, ``LatePatchError`` names it and nothing is patched.
+It patches the standard library, then the installed database drivers. Importing it again
+does nothing. If a module that cannot be repaired was imported before,
+``LatePatchError`` names it and nothing is patched.
 
-Two environment variables leave the process as it is, for code that does more with
-processes than works in a patched one (docs/threads.md):
+Two environment variables leave the process unpatched, for code that uses processes in a
+way that does not work in a patched one (docs/threads.md):
 
-* ``CONCURRENCY_PATCH=0``: whatever is run;
-* ``CONCURRENCY_UNPATCHED_COMMANDS=a,b``: the management commands ``a`` and ``b``.
+* ``CONCURRENCY_PATCH=0``: for any program;
+* ``CONCURRENCY_UNPATCHED_COMMANDS=a,b``: for the management commands ``a`` and ``b``.
 
 A patched process waits for thousands of sockets at a time, and the usual soft limit of
-open files is 1,024. So it is raised to the hard one, which child processes inherit.
-``CONCURRENCY_RAISE_FILE_LIMIT=0`` leaves it, for code in C that calls ``select()`` and
-cannot do so with descriptors above 1,023 (Python's own is gevent's here, and can).
+open files is 1,024. So the patch raises it to the hard limit, and child processes inherit
+it. ``CONCURRENCY_RAISE_FILE_LIMIT=0`` leaves it alone, for C code that calls ``select()``
+and fails with descriptors above 1,023 (Python's ``select`` is gevent's here, and works).
 
-``CONCURRENCY_ALLOW_LATE=x,y`` tolerates the top-level packages ``x`` and ``y``
-although they were imported first, for tracers that start before everything.
+``CONCURRENCY_ALLOW_LATE=x,y`` tolerates that the top-level packages ``x`` and ``y`` were
+imported first, for tracers that start before everything else.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _wanted() -> bool:
 
 
 def _flag(variable: str) -> bool:
-    """Return whether a variable is not turned off."""
+    """Return whether an environment variable is not turned off."""
     value = os.environ.get(variable, "").strip()
     truth = truth_of(value or "1")
     if truth is None:
@@ -78,13 +78,13 @@ def _tolerated(findings: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _patch() -> None:
-    # Somebody else's patch (locust, gunicorn) is as good as ours if it came in time.
+    # A foreign patch (locust, gunicorn) serves as well as ours if it came in time.
     late = _tolerated(lateness.find(_native))
     if late:
         raise LatePatchError(late)
     if not is_patched():
         with inert_lazy_objects(), warnings.catch_warnings():
-            # gevent warns of modules that have bound SSLContext; repair() mends them.
+            # gevent warns about modules that have bound SSLContext; repair() fixes them.
             warnings.simplefilter("ignore", MonkeyPatchWarning)
             owner = lateness.main_owner()
             monkey.patch_all()
@@ -98,7 +98,7 @@ def _patch() -> None:
 
 
 def _share_primitives() -> None:
-    # It imports modules that have to find patched threads.
+    # It imports modules that must find patched threads.
     from concurrency.patching import libraries, log_handlers, processes, sharing, subprocesses
 
     sharing.install()
@@ -118,7 +118,7 @@ def _patch_drivers() -> None:
 
 
 def _patch_asyncio() -> None:
-    # These import asyncio and asgiref, which have to find patched threads and sockets.
+    # These import asyncio and asgiref, which must find patched threads and sockets.
     from concurrency import aio
     from concurrency.aio import marker
 

@@ -1,5 +1,5 @@
-"""What ``import concurrency.patch`` does, part by part.
+"""The parts of ``import concurrency.patch``.
 
-Importing these modules patches nothing, so that a process that is not patched can ask
-whether it is.
+Importing these modules patches nothing, so that an unpatched process can use them to find
+out whether it is patched.
 """

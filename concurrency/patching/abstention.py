@@ -1,4 +1,4 @@
-"""A process that stays as it is, whatever the application patches while it is loaded."""
+"""Keeps a process unpatched even if the application patches while it is loaded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["stay_unpatched"]
 
 
 def stay_unpatched() -> None:
-    """Let a project that patches by itself leave this process alone, whose threads are native."""
+    """Make the patch calls of a project have no effect in this process; its threads are native."""
     for name in monkey.__all__:
         if name.startswith("patch_"):
             setattr(monkey, name, _patch_nothing)
 
 
 def _patch_nothing(*args: Any, **kwargs: Any) -> None:
-    """Take the place of gevent's functions that patch."""
+    """Replace gevent's patch functions."""

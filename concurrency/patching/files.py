@@ -1,4 +1,4 @@
-"""Open files: the process's limit of them, files without a name, and room on a disk."""
+"""Open files: their limit, files without a name, and allocation of disk space."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import tempfile
 
 
 def raise_limit() -> None:
-    """Raise the soft limit of open files to the hard one, as far as the system lets it."""
+    """Raise the soft limit of open files to the hard one, as far as the system permits."""
     if sys.platform == "win32":
         return
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        # macOS calls the hard one infinite and refuses it for the soft one.
+        # macOS reports an infinite hard limit, but refuses it as the soft one.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def nameless(name: str, size: int) -> int:
-    """Return the descriptor of a new file that no full disk and no cleaner of folders can harm.
+    """Return the descriptor of a new file that is safe from full disks and cleanup jobs.
 
-    Where there is none in memory (Linux has it) it is a temporary one, without a name.
+    On Linux it is in memory; elsewhere it is a temporary file without a name.
 
     Args:
-        name: for people who look at ``/proc``.
+        name: shown in ``/proc``.
         size: bytes, all of them allocated and zero.
 
     Raises:
@@ -47,10 +47,10 @@ def nameless(name: str, size: int) -> int:
 
 
 def allocate(descriptor: int, size: int) -> None:
-    """Have the disk keep this many bytes for a file.
+    """Allocate this many bytes on the disk for a file.
 
-    A file that only has a size has no place on a disk yet. To write to it through a
-    mapping when the disk is full kills the process (SIGBUS); this raises.
+    A sparse file has a size but no blocks on the disk. Writing to it through a mapping
+    while the disk is full kills the process (SIGBUS); this function raises instead.
 
     Raises:
         OSError: the disk is full, or the file would be larger than a limit.

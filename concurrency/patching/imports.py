@@ -1,4 +1,4 @@
-"""Something to be done as soon as a module is imported, and not before."""
+"""Runs a function as soon as a module is imported, and not before."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Then = Callable[[ModuleType], object]
 
 
 def when_imported(name: str, then: Then) -> None:
-    """Call ``then(module)`` when a module has been imported; now, if it is already.
+    """Call ``then(module)`` when a module has been imported; now, if it already is.
 
     Args:
         name: the module's full name. It need not be installed.
-        then: what to call, once in a process.
+        then: the function to call, once per process.
     """
     module = sys.modules.get(name)
     if module is not None:
@@ -27,7 +27,7 @@ def when_imported(name: str, then: Then) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds one module as others do, and puts a loader around theirs."""
+    """Finds one module through the other finders, and wraps their loader."""
 
     def __init__(self, name: str, then: Then) -> None:
         self._name = name
@@ -38,7 +38,7 @@ class _Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != self._name:
             return None
-        # From here on the others are asked, and a second import finds nothing of this.
+        # Remove this finder first: the search must not recurse, nor run twice.
         sys.meta_path.remove(self)
         spec = find_spec(fullname)
         if spec is not None and spec.loader is not None:
@@ -49,7 +49,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads with another loader, and does something then."""
+    """Loads with another loader, then calls the function."""
 
     def __init__(self, loader: Loader, then: Then) -> None:
         self._loader = loader

@@ -1,10 +1,10 @@
-"""Facts that tell a patch in time from one that came too late.
+"""Finds out whether a patch came in time or too late.
 
-What is in ``sys.modules`` proves nothing: gunicorn imports ``ssl`` before any
-configuration file runs, and no harm comes of it. What proves lateness is a
-module that *holds* something unpatched: a lock, a thread-local, a socket class,
-a wait function. This module looks for those, and repairs what can be repaired.
-It imports nothing of Django, and importing it changes nothing.
+``sys.modules`` proves nothing: gunicorn imports ``ssl`` before any configuration file
+runs, and that is harmless. A patch is late if a module already *holds* an unpatched
+object: a lock, a thread-local, a socket class, a wait function. This module searches for
+such objects, and repairs the references that can be repaired. It does not import Django,
+and importing it changes nothing.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _TOOLS = frozenset(
     }
 )
 
-# Modules that need native primitives, or that gevent looks after itself.
+# Modules that need native primitives, or that gevent handles itself.
 _EXEMPT = (
     frozenset(sys.stdlib_module_names)
     | {"gevent", "greenlet", "zope", "_cffi_backend", "concurrency"}
     | _TOOLS
 )
 
-# Commands that run code before the first line of a program, by a module that shows it.
+# Commands that run code before the first line of a program, by a module that reveals them.
 _LAUNCHERS = {
     "opentelemetry.instrumentation.auto_instrumentation": "opentelemetry-instrument",
     "ddtrace.bootstrap.sitecustomize": "ddtrace-run",
@@ -55,8 +55,8 @@ _LAUNCHERS = {
 # Imported by nearly everything and fully repairable, see repair().
 _REPAIRABLE = frozenset({"urllib3", "socks"})
 
-# The first is looked at by itself. The second makes reentrant locks, which greenlets of
-# one thread pass together, and comes before Celery's own patch for its gevent workers.
+# The first has a check of its own. The second creates reentrant locks, which all greenlets
+# of a thread can hold at once, and is imported before Celery's patch for gevent workers.
 _NOT_JUDGED = frozenset({"psycopg.waiting", "kombu.utils.objects"})
 
 _BOUND_NAMES = {
@@ -69,7 +69,7 @@ _BOUND_NAMES = {
 
 
 class Native(NamedTuple):
-    """The unpatched objects of this process."""
+    """The unpatched objects of this process, to search for."""
 
     by_id: dict[int, str]
     instances: tuple[type, ...]
@@ -79,7 +79,7 @@ class Native(NamedTuple):
 
     @classmethod
     def collect(cls) -> Native:
-        """Return the originals, whether or not somebody has patched already."""
+        """Return the originals, whether or not the process is already patched."""
 
         def original(module: str, name: str) -> Any:
             __import__(module)
@@ -104,9 +104,9 @@ def is_patched() -> bool:
 
 
 def late_modules() -> list[tuple[str, str]]:
-    """Return ``(module, what it holds)`` for modules that came before somebody else's patch.
+    """Return ``(module, what it holds)`` for modules imported before a foreign patch.
 
-    Where ``concurrency.patch`` was imported it has looked, and said what it found.
+    If ``concurrency.patch`` was imported, it has already searched and reported.
     """
     if not is_patched() or "concurrency.patch" in sys.modules:
         return []
@@ -114,7 +114,7 @@ def late_modules() -> list[tuple[str, str]]:
 
 
 def find(native: Native) -> list[tuple[str, str]]:
-    """Return ``(module, what it holds)`` for everything that came before the patch.
+    """Return ``(module, what it holds)`` for every module imported before the patch.
 
     Args:
         native: the unpatched objects to look for.
@@ -123,7 +123,7 @@ def find(native: Native) -> list[tuple[str, str]]:
 
 
 def _find_threads() -> Iterator[tuple[str, str]]:
-    """Look for native threads, whose locks and imports a later patch cuts in two."""
+    """Look for native threads, whose locks and imports a later patch would split."""
     if is_patched():
         return  # they are greenlets
     launcher = next((name for shown, name in _LAUNCHERS.items() if shown in sys.modules), None)
@@ -141,7 +141,7 @@ def _module_of(thread: threading.Thread) -> str:
 
 
 def _find_known(native: Native) -> Iterator[tuple[str, str]]:
-    """Look at the two places where lateness is silent and does the most harm."""
+    """Check the two places where a late patch goes unnoticed and does the most harm."""
     database = sys.modules.get("django.db")
     connections = getattr(database, "connections", None)
     stored = () if connections is None else values_in_storage(connections)
@@ -162,11 +162,11 @@ def _find_bound(native: Native) -> Iterator[tuple[str, str]]:
         for name, value in list(vars(module).items()):
             if what := _describe(name, value, module.__name__, native):
                 yield module.__name__, what
-                break  # one fact for each module is enough to name it
+                break  # one fact is enough to report a module
 
 
 def _describe(name: str, value: object, module: str, native: Native) -> str | None:
-    # type() and never isinstance(): lazy objects evaluate themselves when asked.
+    # type() and never isinstance(), which makes lazy objects evaluate themselves.
     kind = type(value)
     if id(value) in native.by_id:
         return f"has bound the unpatched {native.by_id[id(value)]} as {name}"
@@ -182,7 +182,7 @@ def _describe(name: str, value: object, module: str, native: Native) -> str | No
 def _candidates() -> Iterator[ModuleType]:
     for name, module in list(sys.modules.items()):
         root = name.partition(".")[0]
-        # Aliases such as requests.packages.urllib3 are looked at under their own name.
+        # Aliases such as requests.packages.urllib3 are checked under their own name.
         if type(module) is not ModuleType or module.__name__ != name:
             continue
         if root not in _EXEMPT | _REPAIRABLE and name not in _NOT_JUDGED:
@@ -190,24 +190,24 @@ def _candidates() -> Iterator[ModuleType]:
 
 
 def main_owner() -> int:
-    """Return by which number locks know the caller: its thread, once patched its greenlet."""
+    """Return the caller's owner number in locks: its thread's, or its greenlet's if patched."""
     return threading.get_ident()
 
 
 def repair_owners(before: int) -> None:
-    """Give the locks that the caller has taken before the patch the number it has now.
+    """Set the owner of locks that the caller took before the patch to its current number.
 
-    gevent does so where there is one thread. The import that is going on has such a lock.
+    gevent does so if there is one thread. The running import holds such a lock.
     """
     python.pass_on_locks(before, main_owner())
 
 
 def repair(native: Native) -> None:
-    """Make good what an early import has bound and what can still be replaced.
+    """Replace the unpatched objects that early imports have bound, where that is possible.
 
-    urllib3 resolves all of its names when they are used, so putting the patched
-    ones in their place is complete. ``ssl.SSLContext`` is only a factory for
-    whoever bound it, and contexts are not made at import: the same holds.
+    urllib3 resolves all of its names at use, so replacing them with the patched ones is
+    complete. A module that has bound ``ssl.SSLContext`` uses it only as a factory, and
+    creates no contexts at import: the same holds.
     """
     import ssl
 
@@ -225,7 +225,7 @@ def repair(native: Native) -> None:
 
 def _repair_urllib3() -> None:
     urllib3.use_patched()
-    # PySocks derives its socket class from what it finds; urllib3 looks it up at each use.
+    # PySocks derives its socket class from the current one; urllib3 looks it up at each use.
     if (socks := sys.modules.get("socks")) is not None:
         importlib.reload(socks)
 

@@ -1,7 +1,7 @@
-"""Libraries in C that wait where no greenlet can run, and what to do about each.
+"""C libraries that block all greenlets while they wait, and the remedy for each.
 
-Their waits are not Python's, so that no patch reaches them. gRPC has a mode for gevent,
-which is switched on; the others are named by a check. ``docs/threads.md`` has the table.
+They wait in C, where no patch takes effect. gRPC has a gevent mode, which is enabled here;
+a check names the others. ``docs/threads.md`` has the table.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class Library(NamedTuple):
     """A library that blocks.
 
     Attributes:
-        module: the module that shows that it is in use.
-        name: what people call it.
-        remedy: what to do.
-        blocks: whether it does, as it is used in this process.
+        module: the module whose import shows that it is in use.
+        name: its usual name.
+        remedy: the recommended remedy.
+        blocks: returns whether it blocks in the way this process uses it.
     """
 
     module: str
@@ -64,7 +64,7 @@ def blocking() -> Iterator[Library]:
 
 
 def install() -> None:
-    """Switch on what libraries have for gevent, when they are imported."""
+    """Enable the libraries' gevent modes when they are imported."""
     when_imported("grpc", _init_grpc)
 
 

@@ -1,8 +1,8 @@
 """A lock that greenlets and native threads may share.
 
-gevent's lock belongs to the hub that waits for it first: beside a native thread, as
-those of ``offload``, it loses wake-ups. This one is a native lock that is only ever
-tried, and a queue for those who did not get it.
+gevent's lock belongs to the first hub that waits for it: shared with a native thread, such
+as those of ``offload``, it loses wake-ups. This one is a native lock that is acquired
+without blocking, and a queue of waiters.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gevent.hub import getcurrent
 from concurrency.compat.gevent import get_hub_if_exists
 from concurrency.patching.turnstile import Turnstile, allocate, guard
 
-# Seconds after which the first in the queue is given the lock itself. Before, it is only
-# woken, and whoever comes meanwhile may take the lock: that spares a switch at each
-# release. After, nobody may pass: a thread that takes it again and again would.
+# Seconds after which release() hands the lock to the first waiter. Before that it only
+# wakes the waiter, and another caller may take the lock first: this saves a switch at each
+# release. Later no caller may overtake, or a thread that takes it in a loop always would.
 _STARVED = 0.005
 
 
 class Lock(Turnstile):
-    """In the place of ``threading.Lock``, for greenlets and native threads alike."""
+    """Replaces ``threading.Lock``, for both greenlets and native threads."""
 
     __slots__ = ("_native",)
 
@@ -38,7 +38,7 @@ class Lock(Turnstile):
         return f"<{state} {type(self).__module__}.Lock at {id(self):#x}>"
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take the lock, as ``threading.Lock.acquire``."""
+        """Take the lock, like ``threading.Lock.acquire``."""
         if self._native.acquire(False):
             return True
         if not blocking:
@@ -51,27 +51,27 @@ class Lock(Turnstile):
         return self._wait(None if timeout == -1 else timeout)
 
     def release(self) -> None:
-        """Give the lock back, as ``threading.Lock.release``.
+        """Release the lock, like ``threading.Lock.release``.
 
         Raises:
-            RuntimeError: nobody has taken it.
+            RuntimeError: the lock is not held.
         """
         if self._waiting and self._hand_over():
             return
         self._native.release()
-        # Who came into the queue before this tries once more, who comes after it gets it.
+        # A waiter that queued before this point tries again; one that queues later gets it.
         if self._waiting:
             self._wake_first()
 
     def locked(self) -> bool:
-        """Return whether somebody has taken it."""
+        """Return whether the lock is held."""
         return bool(self._native.locked())
 
     def __enter__(self) -> bool:
         return self._native.acquire(False) or self._wait(None)
 
     def __exit__(self, *error: object) -> None:
-        # As release(), without another call.
+        # Like release(), without another call.
         if self._waiting and self._hand_over():
             return
         self._native.release()
@@ -79,11 +79,11 @@ class Lock(Turnstile):
             self._wake_first()
 
     def _is_owned(self) -> bool:
-        """Tell ``threading.Condition`` what it would find out by trying to take it."""
+        """Tell ``threading.Condition`` what it would otherwise find out by an acquire."""
         return bool(self._native.locked())
 
     def _at_fork_reinit(self) -> None:
-        """Begin anew in a child process, where nobody waits."""
+        """Reset in a child process, where there are no waiters."""
         self._native = allocate()
         self._waiting = ()
 
@@ -94,7 +94,7 @@ class Lock(Turnstile):
         self.release()
 
     def _hand_over(self) -> bool:
-        """Give the lock to the first in the queue if it has waited for long."""
+        """Hand the lock to the first waiter if it has waited for long."""
         with guard:
             queue = self._waiting
             if not isinstance(queue, deque) or not queue or not self._native.locked():
@@ -108,9 +108,9 @@ class Lock(Turnstile):
 
 
 class Sentinel(Lock):
-    """In the place of the lock that ends with a thread: free as soon as it is released.
+    """Replaces the lock that ends with a thread: free as soon as it is released.
 
-    ``threading.Thread`` insists on that, and those who join pass it on at once.
+    ``threading.Thread`` requires that, and each joining thread releases it immediately.
     """
 
     __slots__ = ()
@@ -120,7 +120,7 @@ class Sentinel(Lock):
 
 
 def _let_others_run() -> None:
-    """Let whoever holds a lock get on, for those who try it again and again."""
+    """Let the holder of a lock run, for callers that poll it."""
     hub = get_hub_if_exists()
     if hub is not None and getcurrent() is not hub:
         gevent.sleep()

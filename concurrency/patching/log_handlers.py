@@ -11,7 +11,7 @@ from concurrency.patching.main_thread import in_main_thread
 
 
 def install() -> None:
-    """Have them send in the main thread, from now on; doing it twice is harmless."""
+    """Make them send in the main thread, from now on; idempotent."""
     for kind in (SocketHandler, SysLogHandler):
         if not hasattr(kind.emit, "__wrapped__"):
             _send_in_main_thread(kind)

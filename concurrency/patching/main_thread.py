@@ -13,7 +13,7 @@ hub: Any = get_hub()
 
 
 def in_main_thread(fn: Callable[..., Any], *args: Any) -> Any:
-    """Return what ``fn`` returns in a greenlet of the main thread; here, if this is it."""
+    """Return what ``fn`` returns in the main thread; call it directly if already there."""
     here: Any = get_hub()
     if here is hub:
         return fn(*args)

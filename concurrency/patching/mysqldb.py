@@ -1,6 +1,6 @@
-"""PyMySQL under the name ``MySQLdb``, by which Django imports its driver.
+"""Installs PyMySQL under the name ``MySQLdb``, by which Django imports its driver.
 
-It knows nothing of Django, because ``concurrency.patch`` needs it first.
+Does not import Django, because ``concurrency.patch`` runs before it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import sys
 
 
 def install() -> bool:
-    """Give the name to PyMySQL, with all its modules; return whether it has it now.
+    """Register PyMySQL and all its modules under the name; return whether that succeeded.
 
-    PyMySQL's own ``install_as_MySQLdb`` names the package alone, so that
-    ``MySQLdb.err`` would be loaded once more, with error classes that nobody raises.
+    PyMySQL's own ``install_as_MySQLdb`` registers only the package. ``MySQLdb.err`` would
+    then be loaded a second time, with error classes that PyMySQL never raises.
     """
     import pymysql
 

@@ -1,7 +1,7 @@
-"""Makes ``multiprocessing`` wait cooperatively, and its children begin without greenlets.
+"""Makes ``multiprocessing`` wait cooperatively, and its children start without greenlets.
 
-A pool's threads are greenlets here, and read from pipes: one that waits natively stops
-them all. A forked child has copies of its parent's greenlets, which must not run there.
+A pool's threads are greenlets here, and read from pipes: a native wait would block all of
+them. A forked child has copies of its parent's greenlets, which must not run there.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _POLLIN, _POLLOUT = get_original("select", "POLLIN"), get_original("select", "PO
 # A pipe that is writable takes this many bytes at once (POSIX: PIPE_BUF is 512 or more).
 _PIPE_BUF = 4096 if os.name != "posix" else os.pathconf("/", "PC_PIPE_BUF")
 
-# Seconds between two tries of a semaphore that other processes hold.
+# Seconds between two attempts to acquire a semaphore that other processes hold.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
 
-# Parents' greenlets, which must not be collected: that would run what they do at their end.
+# Greenlets of parents. Collecting them would run their cleanup code, so they are kept.
 _of_parents: list[Any] = []
 
 
 def install() -> None:
-    """Do it when ``multiprocessing`` is imported."""
+    """Apply this when ``multiprocessing`` is imported."""
     when_imported("multiprocessing.connection", _wait_cooperatively)
     when_imported("multiprocessing.synchronize", _acquire_cooperatively)
     when_imported("multiprocessing.process", _begin_anew)
@@ -69,9 +69,9 @@ def _wait_until(fd: int, event: int, wait: Any) -> None:
 
 
 def _acquire_cooperatively(synchronize: ModuleType) -> None:
-    """Have semaphores tried from time to time: who waits in C stops all greenlets.
+    """Make waits for semaphores poll, because a wait in C blocks all greenlets.
 
-    A pool that ends needs one that only a greenlet of this process can have released.
+    The end of a pool needs a semaphore that only a greenlet of this process can release.
     """
     compat.around_semaphores(synchronize, _with_cooperative_methods)
     base: Any = synchronize.SemLock
@@ -127,13 +127,13 @@ def _alone(bootstrap: Callable[..., int]) -> Callable[..., int]:
 
 
 def _leave_parents_greenlets() -> None:
-    """Keep what waits on the hub, which was copied from the parent, from ever running."""
+    """Prevent the greenlets copied from the parent's hub from ever running."""
     hub: Any = get_hub()
     callback = hub.loop.run_callback(lambda: None)
     kinds: Any = (type(callback), _watcher_class(hub))
     me = getcurrent()
     for one in gc.get_objects():
-        # type() and never isinstance(): lazy objects evaluate themselves when asked.
+        # type() and never isinstance(), which makes lazy objects evaluate themselves.
         if issubclass(type(one), kinds):
             one.stop()
         elif issubclass(type(one), greenlet) and one is not me:
@@ -147,7 +147,7 @@ def _watcher_class(hub: Any) -> type:
 
 
 def _watch_children(util: ModuleType) -> None:
-    """Have the hub keep the status of children, which it collects, until somebody asks."""
+    """Make the hub keep the exit status of the children that it reaps, until it is asked for."""
     compat.around_spawning(util, _watched)
 
 

@@ -1,11 +1,11 @@
 """Primitives of ``threading`` and ``queue`` that greenlets and native threads may share.
 
-Nearly all of the standard library's are built on one lock. gevent replaces that, and some
-of what is built on it, by its own, which belong to one hub. Here the lock becomes
-``locks.Lock``, and what was replaced becomes the standard library's again: it waits
-cooperatively because the lock does, and has all attributes and methods that libraries
-expect of it. ``queue.SimpleQueue``, which is C, becomes ``simple_queue.SimpleQueue``.
-``gevent.lock``, ``gevent.event`` and ``gevent.queue`` stay as they are.
+Nearly all primitives of the standard library are built on one lock. gevent replaces the
+lock, and some primitives built on it, with its own, which belong to one hub. Here the lock
+becomes ``locks.Lock``, and the replaced primitives become the standard library's again:
+they wait cooperatively because the lock does, and have all attributes and methods that
+libraries expect. ``queue.SimpleQueue``, written in C, becomes ``simple_queue.SimpleQueue``.
+``gevent.lock``, ``gevent.event`` and ``gevent.queue`` are unchanged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _QUEUES = ("Queue", "LifoQueue", "PriorityQueue")
 
 
 def install() -> None:
-    """Make the primitives shareable, from now on; doing it twice is harmless."""
+    """Make the primitives shareable, from now on; idempotent."""
     if vars(threading)["Lock"] is Lock:
         return
     _replace(_thread, Lock, "allocate_lock", "LockType", "lock")
@@ -45,7 +45,7 @@ def _replace(module: Any, value: object, *names: str) -> None:
 
 
 def _replace_existing() -> None:
-    """Replace the locks that modules of the standard library have made already."""
+    """Replace the locks that modules of the standard library have already created."""
     for module, name in python.locks_of_modules():
         _renew(module, name)
     for handler in python.log_handlers():
@@ -53,7 +53,7 @@ def _replace_existing() -> None:
 
 
 def _renew(owner: Any, name: str) -> None:
-    """Put a lock of the same kind in the place of one, unless somebody has it."""
+    """Replace a lock with a shareable one of the same kind, unless it is held."""
     lock = getattr(owner, name, None)
     if lock is None:
         return

@@ -1,8 +1,8 @@
-"""Waiting in the hub, where a handler of ``signal.signal`` may be called.
+"""Waits in the hub, where a ``signal.signal`` handler can run.
 
-Python calls such a handler wherever the main thread happens to be, in an idle process in
-gevent's hub. A hub cannot switch to itself, so a wait there turns its loop until it is
-over. Nothing else that runs in a hub may wait: that gets an error which says what to do.
+Python runs such a handler wherever the main thread currently is; in an idle process that is
+gevent's hub. A hub cannot switch to itself, so a wait there runs its loop until the wait is
+over. Other code in a hub must not wait: it gets an error that names the remedy.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["codes_of", "get", "turn_hub"]
 
 
 def get(waiter: Any, seconds: float | None = None) -> Any:
-    """Return what a waiter of gevent is given, in a greenlet or in a signal handler.
+    """Return the value of a gevent waiter, in a greenlet or in a signal handler.
 
     Args:
-        waiter: somebody else switches to it.
-        seconds: how long to wait; when they are over the value is None.
+        waiter: other code switches to it.
+        seconds: how long to wait, in seconds; after that the value is None.
 
     Raises:
-        BlockingSwitchOutError: this is the hub, and no signal handler.
+        BlockingSwitchOutError: called in the hub outside of a signal handler.
     """
     try:
         if seconds is None:
@@ -42,15 +42,15 @@ def get(waiter: Any, seconds: float | None = None) -> Any:
 def turn_hub(
     is_over: Callable[[], bool], error: BlockingSwitchOutError, seconds: float | None = None
 ) -> None:
-    """Let the hub that runs this go on with its loop until a wait of a signal handler is over.
+    """Run the current hub's loop until a wait of a signal handler is over.
 
     Args:
-        is_over: tells whether it is; something in the loop must make it so.
-        error: what gevent has raised, as nobody may wait here.
-        seconds: how long to wait.
+        is_over: returns whether it is over; an event in the loop must change it.
+        error: the error that gevent has raised for a wait in the hub.
+        seconds: how long to wait, in seconds.
 
     Raises:
-        BlockingSwitchOutError: this is no signal handler.
+        BlockingSwitchOutError: not called in a signal handler.
     """
     if not _is_in_signal_handler():
         raise BlockingSwitchOutError(
@@ -71,7 +71,7 @@ def turn_hub(
 
 
 def _is_in_signal_handler() -> bool:
-    """Return whether the handler of a signal is among the callers."""
+    """Return whether a signal handler is among the callers."""
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     codes = {code for handler in handlers for code in codes_of(handler)}
     frame: FrameType | None = sys._getframe(1)

@@ -1,7 +1,7 @@
-"""A queue without a limit that greenlets and native threads may share.
+"""An unbounded queue that greenlets and native threads may share.
 
 ``concurrent.futures`` and ``logging.handlers.QueueHandler`` use it from any thread.
-gevent's belongs to one hub, and the standard library's stops every greenlet while it waits.
+gevent's belongs to one hub, and the standard library's blocks all greenlets while it waits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrency.patching.turnstile import Turnstile
 
 
 class SimpleQueue(Turnstile):
-    """In the place of ``queue.SimpleQueue``, for greenlets and native threads alike."""
+    """Replaces ``queue.SimpleQueue``, for both greenlets and native threads."""
 
     __slots__ = ("_items", "_permits")
 
@@ -26,21 +26,21 @@ class SimpleQueue(Turnstile):
     def __init__(self) -> None:
         self._waiting = ()
         self._items: deque[Any] = deque()
-        # One for each item; whoever has taken one takes an item afterwards.
+        # One permit for each item; a caller that has taken a permit then takes an item.
         self._permits: deque[None] = deque()
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Append an item; never waits, and may be called by a finaliser or signal handler."""
+        """Append an item; never waits, and is safe in finalisers and signal handlers."""
         self._items.append(item)
         self._permits.append(None)
         if self._waiting:
             self._wake_first()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Return the first item and remove it, as ``queue.SimpleQueue.get``.
+        """Remove and return the first item, like ``queue.SimpleQueue.get``.
 
         Raises:
-            queue.Empty: there was none within ``timeout`` seconds, or at once if not ``block``.
+            queue.Empty: no item within ``timeout`` seconds, or none now if not ``block``.
         """
         if timeout is not None and timeout < 0:
             raise ValueError("'timeout' must be a non-negative number")
@@ -53,15 +53,15 @@ class SimpleQueue(Turnstile):
         self.put(item)
 
     def get_nowait(self) -> Any:
-        """Return the first item and remove it, or raise ``queue.Empty``."""
+        """Remove and return the first item, or raise ``queue.Empty``."""
         return self.get(False)
 
     def empty(self) -> bool:
-        """Return whether there is no item, at this moment."""
+        """Return whether the queue is currently empty."""
         return not self._permits
 
     def qsize(self) -> int:
-        """Return the number of items, at this moment."""
+        """Return the current number of items."""
         return len(self._permits)
 
     def _try(self) -> bool:
@@ -75,4 +75,4 @@ class SimpleQueue(Turnstile):
         return bool(self._permits)
 
     def _give_back(self) -> None:
-        """Nobody is given an item while he waits."""
+        """Do nothing: a waiter takes its item only after the wait."""

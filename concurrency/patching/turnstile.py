@@ -1,9 +1,9 @@
-"""Where greenlets and native threads wait for the same thing.
+"""A queue in which greenlets and native threads wait for the same resource.
 
-What they wait for is only ever tried. Those who do not get it stand in a queue: a greenlet
-waits on its own hub while others run, and a thread without a hub natively. Whoever makes
-it available wakes the first, in whatever thread it waits. No native lock is held while
-anybody waits.
+The resource is acquired without blocking. A caller that does not get it joins the queue: a
+greenlet waits on its own hub while others run, and a thread without a hub waits natively.
+The caller that makes the resource available wakes the first waiter, in any thread. No
+native lock is held during a wait.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from concurrency.compat.python import is_shutting_down, renew_after_fork
 
 allocate = get_original("_thread", "allocate_lock")
 
-# Guards all queues, for microseconds. Reentrant, because the garbage collector may run a
-# finaliser that takes a lock in the middle of this.
+# Guards all queues, for microseconds. Reentrant, because the garbage collector can run a
+# finaliser that takes a lock while the guard is held.
 guard = get_original("_thread", "RLock")()
 
-# Seconds for which a callback of the hub waits for a native thread.
+# Seconds for which a hub callback waits for a native thread.
 _PATIENCE_IN_HUB = 1.0
 
 
 class Waiting:
-    """One that waits: where it stands."""
+    """One waiter and its state."""
 
     __slots__ = ("owns", "since")
 
     def __init__(self) -> None:
         self.since = monotonic()
-        #: Whether it was given the lock.
+        #: Whether the lock was handed to it.
         self.owns = False
 
     def wake(self) -> None:
@@ -46,12 +46,12 @@ class Waiting:
         raise NotImplementedError
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for ``wake``; return whether it was there in time."""
+        """Wait for ``wake``; return whether it came in time."""
         raise NotImplementedError
 
 
 class _InThread(Waiting):
-    """A native thread that has no greenlets to run meanwhile."""
+    """A native thread without greenlets."""
 
     __slots__ = ("_woken",)
 
@@ -69,7 +69,7 @@ class _InThread(Waiting):
 
 
 class _OnHub(Waiting):
-    """A greenlet, whose hub runs others meanwhile."""
+    """A greenlet, whose hub runs others during the wait."""
 
     __slots__ = ("_hub", "_waiter")
 
@@ -79,7 +79,7 @@ class _OnHub(Waiting):
         self._waiter: Any = Waiter(hub)
 
     def wake(self) -> None:
-        # A callback also keeps a loop from ending that has nothing else to wait for.
+        # A callback also keeps a loop alive that has nothing else to wait for.
         here: Any = get_hub_if_exists()
         if here is self._hub:
             self._hub.loop.run_callback(self._resume)
@@ -99,33 +99,33 @@ class _OnHub(Waiting):
 
 
 class Turnstile:
-    """What is tried, and the queue of those who wait for it."""
+    """A resource that is acquired without blocking, and the queue of its waiters."""
 
     __slots__ = ("__weakref__", "_waiting")
 
-    # How an error puts it that nobody gets through.
+    # How an error describes the unavailable resource.
     _busy = ""
 
-    # Whether those who come last are served first.
+    # Whether the last waiter is served first.
     _is_stack = False
 
     def __init__(self) -> None:
         self._waiting: deque[Waiting] | tuple[()] = ()
 
     def _try(self) -> bool:
-        """Take it if it is there; never wait."""
+        """Take the resource if it is available; never wait."""
         raise NotImplementedError
 
     def _give_back(self) -> None:
-        """Undo what a wait was given that is interrupted."""
+        """Return what was handed to a waiter whose wait is interrupted."""
         raise NotImplementedError
 
     def _has_more(self) -> bool:
-        """Return whether another can have it after it was taken."""
+        """Return whether more of the resource is left after it was taken."""
         return False
 
     def forget_waiters(self) -> None:
-        """Wake nobody of those that wait; in a child process, where they do not run."""
+        """Forget the waiters; for a child process, in which they do not run."""
         self._waiting = ()
 
     def _wait(self, seconds: float | None) -> bool:
@@ -140,8 +140,8 @@ class Turnstile:
         except LoopExit:
             if not count_threads() or is_shutting_down():
                 raise
-        # No greenlet of this thread can do anything before another thread does, which may
-        # wake any of them: the loop has to go on although it has nothing to wait for.
+        # Only another thread can wake the greenlets of this thread now: the loop must go on
+        # although it has nothing to wait for.
         watcher = hub.loop.async_()
         watcher.start(lambda: None)
         try:
@@ -150,7 +150,7 @@ class Turnstile:
             watcher.close()
 
     def _wait_in_hub(self, end: float | None) -> bool:
-        """Wait for a native thread, which gives it back soon; a greenlet could not meanwhile."""
+        """Wait for a native thread to release it; a greenlet cannot run during this wait."""
         patience = monotonic() + (_PATIENCE_IN_HUB if count_threads() else 0)
         if self._queue_up(_InThread(), patience if end is None else min(end, patience)):
             return True
@@ -161,7 +161,7 @@ class Turnstile:
         )
 
     def _queue_up(self, one: Waiting, end: float | None) -> bool:
-        """Return whether the lock was got before ``end``."""
+        """Wait in the queue; return whether the resource was acquired before ``end``."""
         try:
             got = self._take(one, end)
         except BaseException:
@@ -169,7 +169,7 @@ class Turnstile:
             if one.owns:
                 self._give_back()
             else:
-                self._wake_first()  # it may have been woken in place of another
+                self._wake_first()  # it may have used up a wake-up that the next one needs
             raise
         self._withdraw(one)
         if not one.owns and (not got or self._has_more()):
