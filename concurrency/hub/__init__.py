@@ -1,1 +1,1 @@
-"""What belongs to a gevent hub: callbacks, periodic work, a hook at each switch."""
+"""Tools for a gevent hub: callbacks, periodic work, a hook at each switch."""

@@ -1,4 +1,4 @@
-"""``start``: work of the library itself, which goes on as long as its process."""
+"""``start``: background work of the library itself, for the life of its process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["start"]
 def start(function: Callable[..., object], *args: Any) -> None:
     """Run a function in the background.
 
-    It runs in a bare greenlet: code that looks for instances of ``gevent.Greenlet``, to wait
-    for them or to kill them, does not find it.
+    It runs in a raw greenlet: code that searches for instances of ``gevent.Greenlet``, to
+    wait for them or to kill them, does not find it.
 
     Args:
-        function: what is run; it must not raise.
-        args: what it is called with.
+        function: the function to run; it must not raise.
+        args: its arguments.
     """
     gevent.spawn_raw(function, *args)

@@ -1,6 +1,6 @@
-"""What may run in a hub: nothing that waits, and nothing of the user's, such as a log handler.
+"""Keeps code that waits, and user code such as a log handler, out of the hub.
 
-A hub that waits raises ``BlockingSwitchOutError`` in the middle of whatever it was doing.
+A wait in the hub raises ``BlockingSwitchOutError`` in the middle of the hub's work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["call_safely", "outside_hub"]
 
 
 def outside_hub(work: Callable[..., object], *args: object) -> None:
-    """Call something now, or in a greenlet of its own if this is the hub.
+    """Call a function now, or in a greenlet of its own if this is the hub.
 
     Args:
         work: may wait, log, or call code of the user.
@@ -31,12 +31,12 @@ def outside_hub(work: Callable[..., object], *args: object) -> None:
 
 
 def call_safely(work: Callable[..., object], *args: object) -> None:
-    """Call something in the hub; an error is reported by the hub and not raised.
+    """Call a function in the hub; the hub reports an error instead of raising it.
 
-    For one of several callbacks, of which the others have to be called too.
+    For one of several callbacks, so that an error does not skip the others.
     """
     try:
         work(*args)
-    except BaseException:  # noqa: BLE001 - the hub decides which of them end the process
+    except BaseException:  # noqa: BLE001 - the hub decides which errors end the process
         hub: Any = get_hub_if_exists()
         hub.handle_error(work, *sys.exc_info())

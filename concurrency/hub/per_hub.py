@@ -1,4 +1,4 @@
-"""State that belongs to one hub: made when it is first asked for, gone with the hub."""
+"""State that belongs to one hub: created at first use, and gone with the hub."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ATTRIBUTE = "_concurrency_state"
 
 
 def per_hub(key: str, make: Callable[[Any], T]) -> T:
-    """Return what this thread's hub has under a name.
+    """Return the object that this thread's hub has under a name.
 
     Args:
-        key: the dotted name of the module that keeps it there, and of what it is.
-        make: called with the hub if there is nothing yet.
+        key: the dotted name of the module that owns the object, and the object's name.
+        make: called with the hub to create the object.
     """
     state = _state_of(get_hub())
     if key not in state:
@@ -28,7 +28,7 @@ def per_hub(key: str, make: Callable[[Any], T]) -> T:
 
 
 def forget(key: str) -> Any:
-    """Remove what this thread's hub has under a name, and return it, or None."""
+    """Remove and return the object that this thread's hub has under a name, or None."""
     hub = get_hub_if_exists()
     return None if hub is None else _state_of(hub).pop(key, None)
 

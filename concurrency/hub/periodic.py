@@ -1,7 +1,7 @@
-"""``Periodic``: work that goes on from time to time, whatever ends one turn of it.
+"""``Periodic``: periodic work that survives the failure of a single run.
 
 A long-lived greenlet with a loop ends with the first error, and with `gevent.killall` of
-all greenlets. A timer of the hub does neither. Knows nothing of what it calls.
+all greenlets. A timer of the hub survives both. Does not depend on the function it calls.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ logger = logging.getLogger("concurrency")
 
 
 class Periodic:
-    """Calls a function again and again, each time in a greenlet of its own.
+    """Calls a function periodically, each time in a greenlet of its own.
 
-    A turn that has not ended is not overtaken. An error is logged when it is not the same
-    as in the turn before.
+    Runs do not overlap. An error is logged unless it is the same as in the previous run.
 
     Args:
-        name: what is done, for the log.
-        seconds: between two turns.
+        name: name of the work, for the log.
+        seconds: interval in seconds.
         work: called in a greenlet; it may wait and fail.
-        pulse: called in the hub before each turn, with the seconds by which the hub is
-            late. It must neither wait nor fail.
+        pulse: called in the hub before each run, with the hub lag in seconds. It must
+            neither wait nor fail.
     """
 
     def __init__(
@@ -54,23 +53,23 @@ class Periodic:
         return f"<Periodic {self._name}, every {self._seconds:g} s>"
 
     def start(self) -> None:
-        """Begin, on the hub of this thread; the first turn comes after the interval."""
+        """Start on the hub of this thread; the first run comes after the interval."""
         self._turned = time.monotonic()
         self._timer = get_hub().loop.timer(self._seconds, self._seconds, ref=False)
         self._timer.start(self._turn)
 
     def stop(self) -> None:
-        """Begin no turn any more; safe in a signal handler."""
+        """Start no further run; safe in a signal handler."""
         if self._timer is not None:
             self._timer.close()
             self._timer = None
 
     def _turn(self) -> None:
-        """Begin a turn; runs in the hub."""
+        """Start a run; called in the hub."""
         before, self._turned = self._turned, time.monotonic()
         self._pulse(max(0.0, self._turned - before - self._seconds))
         if self._greenlet is None or self._greenlet.dead:
-            # A bare one: nobody finds it by looking for `gevent.Greenlet`.
+            # A raw greenlet: a search for instances of `gevent.Greenlet` does not find it.
             self._greenlet = gevent.spawn_raw(self._once)
 
     def _once(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether a descriptor can be read without a wait."""
+"""Tells whether a read from a descriptor would wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _poll: Any = get_original("select", "poll")
 
 
 def is_readable(descriptor: int) -> bool:
-    """Return whether something has arrived, or the other end has closed; never waits."""
+    """Return whether data has arrived, or the other end has closed; never waits."""
     poll = _poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))

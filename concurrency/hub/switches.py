@@ -1,10 +1,9 @@
-"""A hook at every greenlet switch of a native thread, for what has to move along.
+"""A hook at every greenlet switch of a native thread, for state that follows a greenlet.
 
-What a greenlet takes with it is an object with ``enter()`` and ``leave()``, put on it
-by ``Switches.put``. While no greenlet of a thread has one, nothing is installed.
-Other tracers (gevent's own, profilers, debuggers) go on: those that were there before
-are called by the hook, and those that come later may call it or not. This module does
-not know what moves.
+Such state is an object with ``enter()`` and ``leave()``, which ``Switches.put`` attaches to
+a greenlet. While no greenlet of a thread has one, no hook is installed. Other tracers
+(gevent's own, profilers, debuggers) keep working: the hook calls earlier ones, and later
+ones may call the hook or not. Does not depend on the kind of state.
 """
 
 from __future__ import annotations
@@ -21,17 +20,16 @@ from concurrency.compat.gevent import get_hub_if_exists
 
 Tracer = Callable[[Any, tuple[Any, Any]], object]
 
-# greenlet's own functions; share_settrace() puts others in their place.
+# greenlet's own functions, which share_settrace() replaces.
 _get_tracer: Callable[[], Tracer | None] = greenlet.gettrace
 _set_tracer: Callable[[Tracer | None], Tracer | None] = greenlet.settrace
 
-# An attribute dies with its greenlet, and whether there is one is the cheapest
-# question to ask at each switch.
+# An attribute ends with its greenlet, and is the cheapest thing to look up at each switch.
 _ATTRIBUTE = "_concurrency_belongings"
 
 
 class Belonging(Protocol):
-    """What moves in and out with a greenlet."""
+    """State that is entered and left with a greenlet."""
 
     def enter(self) -> None:
         """The greenlet runs from now on."""
@@ -41,7 +39,7 @@ class Belonging(Protocol):
 
 
 class _Probe:
-    """Finds out whether the hook is called."""
+    """Detects whether the hook is called."""
 
     seen = False
 
@@ -66,7 +64,7 @@ class Switches:
         self._watcher: Any = None
 
     def _make_hook(self) -> Tracer:
-        # A closure is the fastest thing to call.
+        # A closure is the fastest kind of function to call.
         def switched(event: str, args: tuple[Any, Any]) -> None:
             belonging = getattr(args[1], _ATTRIBUTE, None)
             if belonging is not self._current:
@@ -77,7 +75,7 @@ class Switches:
         return switched
 
     def put(self, belonging: Belonging) -> None:
-        """Let something move with the greenlet that runs; it counts as entered."""
+        """Attach state to the current greenlet; it counts as entered."""
         here = getcurrent()
         if not hasattr(here, _ATTRIBUTE):
             self._owners += 1
@@ -86,7 +84,7 @@ class Switches:
         self._current = belonging
 
     def drop(self) -> None:
-        """Forget what moves with the greenlet that runs; it counts as left."""
+        """Detach the state of the current greenlet; it counts as left."""
         here = getcurrent()
         if hasattr(here, _ATTRIBUTE):
             delattr(here, _ATTRIBUTE)
@@ -104,11 +102,11 @@ class Switches:
 
     def _forward(self, event: str, args: tuple[Any, Any]) -> None:
         tracer = self._previous
-        assert tracer is not None  # noqa: S101 - the hook has looked
+        assert tracer is not None  # noqa: S101 - the hook has checked it
         try:
             tracer(event, args)
         except BaseException:  # noqa: BLE001 - greenlet would remove the hook with it
-            # As greenlet does it: who raises is not called again.
+            # As greenlet does: a tracer that raises is not called again.
             self._previous = None
             traceback.print_exc()
 
@@ -122,8 +120,8 @@ class Switches:
     def _look(self) -> None:
         """Install the hook where it is not.
 
-        While it is wanted the hub asks before each wait: somebody may put back the
-        tracer that was there before.
+        While the hook is needed, the hub checks before each wait: a tool may have restored
+        an earlier tracer.
         """
         if _get_tracer() is not self._hook and not self._is_called():
             self._previous = _set_tracer(self._hook)
@@ -145,17 +143,17 @@ class Switches:
         if _get_tracer() is self._hook:
             _set_tracer(self._previous)
             self._previous = None
-        # Else another tracer may call the hook, which then has nothing to do.
+        # Otherwise another tracer may call the hook, which then has nothing to do.
 
     def set_tracer(self, tracer: Tracer | None) -> Tracer | None:
-        """Set somebody's tracer below the hook, or as greenlet does without one."""
+        """Set a foreign tracer below the hook, or, without a hook, as greenlet does."""
         if _get_tracer() is not self._hook:
             return _set_tracer(tracer)
         previous, self._previous = self._previous, tracer
         return previous
 
     def get_tracer(self) -> Tracer | None:
-        """Return somebody's tracer, not the hook."""
+        """Return the foreign tracer, not the hook."""
         tracer = _get_tracer()
         return self._previous if tracer is self._hook else tracer
 
@@ -173,6 +171,6 @@ def switches() -> Switches:
 
 
 def share_settrace() -> None:
-    """Keep a tracer that knows of no others from removing the hook."""
+    """Keep a tracer that ignores others from removing the hook."""
     greenlet.settrace = lambda tracer: switches().set_tracer(tracer)
     greenlet.gettrace = lambda: switches().get_tracer()

@@ -1,9 +1,9 @@
-"""Greenlets: start them, wait for them, cancel them, and lose nothing.
+"""Greenlets: start them, wait for them, and cancel them, without losing errors.
 
 ``TaskGroup`` is the primitive; ``gather`` and ``map_each`` are thin layers on it.
 ``spawn`` and ``joinall`` are gevent's two verbs made safe, ``offload`` runs code
-that blocks in a native thread. Nothing here depends on databases or HTTP: those
-take part through ``concurrency.hooks``.
+that blocks in a native thread. Does not depend on databases or HTTP, which take part
+through ``concurrency.hooks``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from concurrency.errors import TaskCancelled
 
 T_co = TypeVar("T_co", covariant=True)
 
-# _ENDED: the call is over, its clean-up is not.
+# _ENDED: the call is over, but its cleanup is not.
 _QUEUED, _STARTED, _ENDED, _DONE = range(4)
 
 
@@ -24,16 +24,16 @@ class Child(Generic[T_co]):
     Args:
         on_end: called once, in the child's greenlet or in the hub, with the child and
             whether it had started. Must not wait.
-        fn: what it calls.
+        fn: the function that it calls.
         args: positional arguments of the call.
         kwargs: keyword arguments of the call.
         inherited: the context that the call runs in.
 
     Attributes:
-        fn: what it calls.
-        greenlet: where the call runs; None before it has started.
+        fn: the function that it calls.
+        greenlet: the greenlet of the call; None before it has started.
         error: what the call raised; None while it runs, after success and after a cancel.
-        was_cancelled: whether the call was ended by ``cancel()`` or by a kill.
+        was_cancelled: whether ``cancel()`` or a kill has ended the call.
     """
 
     __slots__ = (
@@ -100,7 +100,7 @@ class Child(Generic[T_co]):
 
     @property
     def frame(self) -> FrameType | None:
-        """Where the call waits now; None when it does not."""
+        """The frame in which the call waits; None if it does not wait."""
         return None if self.greenlet is None else self.greenlet.gr_frame
 
     def start(self) -> None:
@@ -111,8 +111,8 @@ class Child(Generic[T_co]):
         self.greenlet = greenlet = gevent.Greenlet(self._run, inherited)
         self._inherited = None
         greenlet.gr_context = inherited.variables.copy()
-        # The link is for a greenlet that is killed before it has run at all, or
-        # again while it cleans up; otherwise _run() has told the owner before.
+        # The link serves a greenlet that is killed before it runs at all, or again during
+        # its cleanup; in all other cases _run() has already notified the owner.
         greenlet.rawlink(self._died)
         greenlet.start()
 
@@ -123,7 +123,7 @@ class Child(Generic[T_co]):
         except gevent.GreenletExit:
             self.was_cancelled = True
         except BaseException as error:  # noqa: BLE001 - the owner raises it
-            # Without this frame the traceback shows the call alone, and there is no cycle.
+            # Without this frame the traceback shows only the call, and there is no cycle.
             trace = error.__traceback__
             self.error = error.with_traceback(trace.tb_next if trace else None)
         self._state = _ENDED

@@ -1,7 +1,7 @@
 """``Children``: the calls that one owner has started and waits for.
 
-``child.py`` has the life of one call; this module decides when calls start, what
-a failure means for the others, and what is raised.
+``child.py`` runs one call; this module decides when calls start, how a failure affects the
+others, and what is raised.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Children:
         limit: how many calls may run at the same time, at least 1; None means no limit.
 
     Attributes:
-        patience: seconds after which a call that was cancelled and has not ended is
-            cancelled again; they double, so that slow clean-up is not disturbed too often.
+        patience: seconds after which a call that has not ended after a cancel is cancelled
+            again; the interval doubles, so that slow cleanup is not disturbed too often.
     """
 
     patience = 1.0
@@ -104,7 +104,7 @@ class Children:
         return child
 
     def wait_for_room(self) -> None:
-        """Wait until a call could start at once; for the owner, inside the block."""
+        """Wait until a call could start immediately; for the owner, inside the block."""
         self._wait_while(lambda: self._limit is not None and self._running >= self._limit)
 
     def _wait_while(self, condition: Callable[[], bool]) -> None:
@@ -123,7 +123,7 @@ class Children:
             self._queue.popleft().start()
 
     def _finished(self, child: Child[Any], had_started: bool) -> None:
-        """Take note of a child's end; called once by each, in its greenlet or the hub."""
+        """Record a child's end; each child calls it once, in its greenlet or in the hub."""
         self._unfinished.discard(child)
         if had_started:
             self._running -= 1
@@ -174,7 +174,7 @@ class Children:
                     self._failures.append(error)
             else:
                 stronger = error
-        # A kill, a deadline, an exit: these pass as they are.
+        # A kill, a deadline, an exit: these propagate unchanged.
         stronger = stronger or next((e for e in self._failures if _ends_the_process(e)), None)
         if stronger is None:
             if self._failures:
@@ -188,12 +188,12 @@ class Children:
         return False
 
     def failure(self, failures: list[BaseException]) -> BaseException:
-        """Return what is raised for the failures, which are in the order of time."""
+        """Return the exception to raise for the failures, which are in the order of time."""
         message = f"{len(failures)} failed of a TaskGroup with {self._started} tasks"
         return BaseExceptionGroup(message, failures)
 
     def _join(self) -> BaseException | None:
-        """Wait for every call, whatever happens; return the first interruption."""
+        """Wait for every call, even if interrupted; return the first interruption."""
         interruption: BaseException | None = None
         patience = self.patience
         while self._unfinished:

@@ -1,8 +1,8 @@
-"""Threads of executors return their connections after each piece of work.
+"""Makes threads of executors return their connections after each piece of work.
 
 They would otherwise keep them for as long as the executor lives. A transaction or a
-changed session still binds a connection to its thread. This module does not depend on
-databases, which take part through ``concurrency.hooks``.
+changed session still binds a connection to its thread. Does not depend on databases, which
+take part through ``concurrency.hooks``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _submit: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
 
 
 def _work(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Do a piece of work; its connections are returned before its result is visible."""
+    """Do a piece of work, and return its connections before its result is visible."""
     try:
         return fn(*args, **kwargs)
     finally:
@@ -29,7 +29,7 @@ def _work(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
 
 @functools.wraps(_submit)
 def submit(self: Any, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-    """Schedule a call, as ``ThreadPoolExecutor`` does."""
+    """Schedule a call, like ``ThreadPoolExecutor.submit``."""
     return _submit(self, _work, fn, *args, **kwargs)
 
 

@@ -85,7 +85,7 @@ def map_each(
 
     Args:
         fn: the function to call.
-        items: any iterable, also one that never ends.
+        items: any iterable, even an infinite one.
         limit: how many calls may run at the same time; None means all.
         return_exceptions: return errors in the place of results; cancel no call.
 

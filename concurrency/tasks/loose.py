@@ -19,7 +19,7 @@ from concurrency.tasks.fanout import report_others
 
 P = ParamSpec("P")
 
-# gevent's class is generic in its type information alone.
+# gevent's class is generic only in its type hints.
 Greenlet: TypeAlias = "gevent.Greenlet[..., Any]"
 
 _outstanding: set[Greenlet] = set()
@@ -50,7 +50,7 @@ class Loose(gevent.Greenlet):  # type: ignore[type-arg]
     ) -> None:
         inherited = context.capture()
         super().__init__(None, inherited)  # type: ignore[call-overload]
-        #: What it calls.
+        #: The function that it calls.
         self.call = partial(fn, *args, **kwargs)
         self.gr_context = inherited.variables
 
@@ -85,8 +85,8 @@ def joinall(greenlets: Iterable[Greenlet], *, timeout: float | None = None) -> l
 
     Args:
         greenlets: started greenlets, of ``spawn`` or of gevent itself.
-        timeout: how long to wait, in seconds; None means without limit. When it
-            passes the greenlets run on.
+        timeout: how long to wait, in seconds; None means no limit. After the timeout the
+            greenlets run on.
 
     Raises:
         Exception: what the first greenlet to fail raised.
@@ -112,7 +112,7 @@ def joinall(greenlets: Iterable[Greenlet], *, timeout: float | None = None) -> l
 
 
 def _end_all(greenlets: list[Greenlet], first: BaseException) -> None:
-    """Kill what still runs, wait for it, and report every failure but the first."""
+    """Kill the greenlets that still run, wait for them, and report all further failures."""
     gevent.killall(greenlets, block=True)
     failures = [greenlet.exception for greenlet in greenlets]
     report_others(first, [error for error in failures if error is not None])

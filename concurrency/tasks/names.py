@@ -70,7 +70,7 @@ def _function(call: Any) -> str:
 
 
 def _place_of(greenlet: Any) -> str | None:
-    """Return where it was spawned, as far as this package or gevent has kept it."""
+    """Return where it was spawned, if this package or gevent has recorded it."""
     inherited = inherited_by(greenlet)
     if inherited is not None:
         return None if inherited.place is None else places.text_of(inherited.place)

@@ -1,8 +1,8 @@
 """Native threads that do one piece of work after another.
 
-An idle thread waits on its hub if it has one, so that greenlets that a call has started
-there, such as the background worker of an SDK, keep running after the call. In gevent's
-``ThreadPool``, which waits natively, they would not.
+An idle thread with a hub waits on it, so that greenlets started by a call, such as the
+background worker of an SDK, keep running after the call. In gevent's ``ThreadPool``, which
+waits natively, they would stop.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Calls(SimpleQueue):
 
 
 class NativeThreads:
-    """The native threads of one hub, started when they are needed.
+    """The native threads of one hub, started on demand.
 
     Args:
         hub: the hub whose greenlets call ``run``.
@@ -98,7 +98,7 @@ def _nothing() -> None:
 
 
 def _serve(calls: SimpleQueue, unfinished: deque[None]) -> None:
-    """Do calls until the next one is None; runs in a native thread."""
+    """Make calls until the next one is None; runs in a native thread."""
     while (call := calls.get()) is not None:
         work, over = call
         error = _error_of(work)

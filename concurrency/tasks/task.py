@@ -1,4 +1,4 @@
-"""``Task``: what a caller may do with one call of a ``TaskGroup``."""
+"""``Task``: the public interface of one call of a ``TaskGroup``."""
 
 from __future__ import annotations
 

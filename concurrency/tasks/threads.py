@@ -1,8 +1,8 @@
 """``offload``: code that blocks or computes, in a native thread.
 
 The threads are separate from the hub's ten, which DNS and files share. A
-``threading.Thread`` that a call starts is a greenlet of its thread, and keeps running when
-the call is over.
+``threading.Thread`` started by a call is a greenlet of the call's native thread, and keeps
+running after the call.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class OffloadStatistics:
     """The native threads of ``offload`` in this process.
 
     Attributes:
-        max_threads: how many calls may run at the same time.
+        max_threads: maximum number of calls that run at the same time.
         running: calls that run now, whether or not their caller still waits.
-        abandoned: those of them whose caller was cancelled.
+        abandoned: running calls whose caller was cancelled.
         waiting: calls that wait for a thread.
     """
 
@@ -85,12 +85,12 @@ _calls: set[_Call] = set()
 
 
 def offload(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run ``fn(*args, **kwargs)`` in a native thread; other greenlets go on meanwhile.
+    """Run ``fn(*args, **kwargs)`` in a native thread while other greenlets go on.
 
     For C code that blocks and for short computations. The thread has the
     caller's context and database connections of its own, which it gives back
-    after the call. A caller that is cancelled stops waiting at once; the thread
-    cannot be stopped and runs on to the end.
+    after the call. A cancelled caller stops waiting immediately; the thread
+    cannot be cancelled and runs to the end of the call.
 
     Raises:
         BaseException: what the call raised.
@@ -112,7 +112,7 @@ def offload(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def offload_statistics() -> OffloadStatistics:
-    """Return how busy the threads of ``offload`` are."""
+    """Return the current numbers of the threads of ``offload``."""
     calls = list(_calls)
     running = [call for call in calls if call.running]
     return OffloadStatistics(
@@ -124,12 +124,12 @@ def offload_statistics() -> OffloadStatistics:
 
 
 def _threads() -> NativeThreads:
-    """Return the threads of this hub: a call that offloads another one does not wait for itself."""
+    """Return the threads of this hub; per hub, so that nested calls cannot wait in a circle."""
     return per_hub(_KEY, lambda hub: NativeThreads(hub, conf.OFFLOAD_THREADS))
 
 
 def _after_fork() -> None:
-    """Forget the threads of the parent process, which do not run here."""
+    """Forget the parent's threads, which do not run in this process."""
     _calls.clear()
     threads = forget(_KEY)
     if threads is not None:
