@@ -1,7 +1,7 @@
-"""Logs errors of greenlets that are never joined, once, with where they were spawned.
+"""Logs errors of greenlets that are never joined, once, with the place of their spawn.
 
-gevent prints them to standard error without a request id and without that place, and it ends
-the process if the error is a ``SystemExit`` or a ``KeyboardInterrupt``.
+gevent prints them to standard error without request id and place, and ends the process if
+the error is a ``SystemExit`` or a ``KeyboardInterrupt``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = ["install"]
 
 logger = logging.getLogger("concurrency.tasks")
 
-# Frames of the spawning greenlet that are shown, the innermost.
+# Number of innermost frames of the spawning greenlet that are shown.
 _FRAMES = 6
 
 _EXITS = (SystemExit, KeyboardInterrupt)
 
 
 class _Handler:
-    """The hub's ``handle_error``, which it lets applications replace."""
+    """The hub's ``handle_error``, which applications can replace."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -54,7 +54,7 @@ class _Handler:
             elif not _is_waited_for(source):
                 outside_hub(_report, source, kind, error, trace)
         elif is_exit:
-            # Of a greenlet without a class, or of a callback in the hub.
+            # The error of a raw greenlet, or of a callback in the hub.
             outside_hub(_report, source, kind, error, trace)
         else:
             self._handle(source, kind, error, trace)
@@ -94,13 +94,13 @@ def _is_raised(last: TracebackType) -> bool:
 
 
 def _is_waited_for(greenlet: Any) -> bool:
-    """Return whether its error will be raised in a greenlet that waits for it."""
+    """Return whether a greenlet waits for it, in which its error will be raised."""
     return any(greenlet in children() for children in list(kinship.waiting.values()))
 
 
 def _place(greenlet: Any) -> str:
-    """Return the calls that led to its start, as far as gevent kept them."""
-    # Frames that start greenlets for others are left out: what matters is their caller.
+    """Return the calls that led to its spawn, if gevent has recorded them."""
+    # Frames that spawn greenlets on behalf of a caller are left out.
     calls = outwards(getattr(greenlet, "spawning_stack", None))
     frames = list(islice((f for f in calls if not is_machinery(f.f_code)), _FRAMES))
     stack = traceback.StackSummary.from_list(

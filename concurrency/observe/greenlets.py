@@ -1,7 +1,7 @@
-"""What the greenlets of this process do at this moment, for ``manage.py greenlets``.
+"""The current state of the greenlets of this process, for ``manage.py greenlets``.
 
-It is seen from outside: in suspended stacks, in the contexts they run in and in the leases
-they hold. It may be called in a native thread, also while a greenlet blocks the hub.
+It comes from suspended stacks, from the contexts that greenlets run in and from the leases
+that they hold. A native thread can call this module, even while a greenlet blocks the hub.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Seen:
     Attributes:
         name: gevent's name for it, and what it runs.
         age: seconds since it was spawned; None if that was before ``note_births``.
-        request: what it works on, and the request's id; empty outside of requests.
-        parent: the greenlet that spawned it; empty if that is gone.
+        request: the request that it works on, and its id; empty outside of requests.
+        parent: the greenlet that spawned it; empty if that no longer exists.
         waits: what it waits for and where, or that it runs.
         sql: the last statement on a connection that it holds; empty without one.
         internal: whether it belongs to a library, and to no request or task of the user.
@@ -74,7 +74,7 @@ def _born(new: Any) -> None:
 
 
 def look(thread: int) -> list[Seen]:
-    """Return what the greenlets of this process do, the oldest first.
+    """Return the state of the greenlets of this process, oldest first.
 
     Args:
         thread: the native thread of the hub, as ``threading.get_ident()`` gives it.
@@ -103,7 +103,7 @@ def sql_by_owner() -> dict[int, str]:
 
 
 def _seen(one: Any, sql: dict[int, str], running: FrameType | None) -> Seen:
-    # Only its thread knows the frame of the greenlet that runs.
+    # Only the thread has the frame of the running greenlet.
     frames = frames_of(one.gr_frame or running)
     born = getattr(one, "concurrency_born", None)
     request = _request_of(one)
@@ -163,7 +163,7 @@ def _waits(one: Any, frames: list[FrameType]) -> str:
 def _request_of(one: Any) -> str:
     """Return the request or the job that a greenlet works on."""
     inside: Context | None = None
-    # The context of a greenlet that runs cannot be read from another native thread.
+    # The context of a running greenlet cannot be read from another native thread.
     with contextlib.suppress(ValueError):
         inside = one.gr_context
     if inside is None:
@@ -200,7 +200,7 @@ def is_running(one: Any) -> bool:
 
 
 def running_in(thread: int) -> list[FrameType]:
-    """Return the frames of what a native thread executes, the innermost first."""
+    """Return the frames that a native thread executes, innermost first."""
     return frames_of(_current_frame(thread))
 
 
@@ -209,5 +209,5 @@ def _current_frame(thread: int) -> FrameType | None:
 
 
 def frames_of(frame: FrameType | None) -> list[FrameType]:
-    """Return a frame and those that called it, the innermost first."""
+    """Return a frame and its callers, innermost first."""
     return list(outwards(frame))

@@ -1,7 +1,7 @@
-"""``Monitor``: logs which greenlet blocks the hub, while it does.
+"""``Monitor``: logs which greenlet blocks the hub, while the hub is blocked.
 
-A timer on the hub records that the loop turns; a native thread, which no greenlet can
-block, checks the record. Switches between greenlets cost nothing.
+A timer on the hub records each run; a native thread, which no greenlet can block, checks
+the record. Greenlet switches cost nothing.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ _sleep = get_original("time", "sleep")
 # Checks within the time after which the hub counts as blocked.
 _LOOKS = 4
 
-# Where the hub itself waits for events: it is not blocked, this process gets no CPU.
+# Functions in which the hub waits for events: then the process lacks CPU time, the hub is
+# not blocked.
 _HUB_RUN = "/gevent/hub.py"
 
 
 class Monitor:
-    """Watches the hub of the thread that makes it.
+    """Watches the hub of the thread that creates it.
 
     Args:
-        after: seconds without a turn of the loop after which this is logged, once.
+        after: hub lag, in seconds, that is logged, once for each blockage.
 
     Attributes:
-        checks: how often it has checked whether the loop turns.
+        checks: how often it has checked the hub.
     """
 
     def __init__(self, after: float) -> None:
@@ -74,7 +75,7 @@ class Monitor:
         self._turned = time.monotonic()
 
     def _watch(self) -> None:
-        """Check from time to time; runs in a native thread."""
+        """Check periodically; runs in a native thread."""
         reported = 0.0
         while self._is_watching:
             _sleep(self._period)
@@ -101,7 +102,7 @@ class Monitor:
 
 
 def _line(frames: list[FrameType]) -> str:
-    """Return the line of the user's code that is executed, to begin a message with."""
+    """Return the line of the user's code that runs, for the beginning of a message."""
     own = first_of_user(frames)
     if own is None:
         return ""
@@ -112,7 +113,7 @@ def _line(frames: list[FrameType]) -> str:
 def _statement(frames: list[FrameType]) -> str:
     """Return the statement that some frames execute, or the last on their greenlet's lease."""
     for frame in frames:
-        # The only source for a driver of Django's that blocks the hub.
+        # The only source if one of Django's own backends blocks the hub.
         if frame.f_code.co_filename.endswith("django/db/backends/utils.py"):
             return str(frame.f_locals.get("sql", ""))
     statements = [lease.sql for lease in leases() if is_running(lease.owner())]

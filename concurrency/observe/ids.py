@@ -1,7 +1,7 @@
 """Ids of requests and traces: those that the caller sent, if they are valid, or new ones.
 
-Pure functions of text. ``X-Request-ID`` is whatever callers agree on, ``traceparent`` is
-W3C's Trace Context, level 1.
+Pure functions of text. ``X-Request-ID`` has no standard format, ``traceparent`` is W3C's
+Trace Context, level 1.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ REQUEST_ID = "X-Request-ID"
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 
-# An id is written to logs and headers, so it has nothing that ends a line or a quotation.
+# An id goes to logs and headers, so it must not contain line breaks or quotes.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
 def request_id(given: str | None) -> str:
-    """Return the id that a caller gave a request, or a new one if it gave none that is valid."""
+    """Return the id that a caller gave a request, or a new one if there is no valid id."""
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
     return os.urandom(16).hex()
@@ -50,8 +50,8 @@ class Trace(NamedTuple):
         """Return this service's part of a caller's trace, or of a new one.
 
         Args:
-            traceparent: what the caller sent.
-            tracestate: the same; it has no meaning without a valid ``traceparent``.
+            traceparent: the header that the caller sent.
+            tracestate: likewise; it has no meaning without a valid ``traceparent``.
         """
         return _trace(traceparent, tracestate, os.urandom(24).hex())
 
@@ -65,7 +65,7 @@ def ids_of(environ: Mapping[str, Any]) -> tuple[str, Trace]:
     Args:
         environ: of WSGI.
     """
-    # For every request, so there is one call for random bytes.
+    # Runs for every request, so it makes a single call for random bytes.
     own = os.urandom(40).hex()
     given = environ.get("HTTP_X_REQUEST_ID")
     if given is None or not _REQUEST_ID.fullmatch(given):
@@ -75,7 +75,7 @@ def ids_of(environ: Mapping[str, Any]) -> tuple[str, Trace]:
 
 
 def _trace(traceparent: str | None, tracestate: str | None, own: str) -> Trace:
-    """Return a part of a trace, with at least 48 random digits for what is new."""
+    """Return a part of a trace; new ids come from at least 48 random digits."""
     found = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
     if found is None or not _is_valid(*found.groups()):
         return Trace(own[16:48], own[:16], "00")

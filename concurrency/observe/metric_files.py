@@ -1,9 +1,9 @@
 """The files in which prometheus-client counts, made safe for full disks.
 
 prometheus-client sets the size of a file and writes to it through a mapping. If the disk is
-full, or a cleaner of temporary folders has removed the folder, that kills the process
-(SIGBUS) or raises in the code that counts. Here a file is allocated when it is made. If that
-fails, counting continues in memory until there is room on the disk.
+full, or a cleanup job has removed the folder, that kills the process (SIGBUS) or raises in
+the code that counts. Here a file is allocated at creation. If that fails, counting continues
+in memory until there is space on the disk.
 Importing this module imports prometheus-client.
 """
 
@@ -37,8 +37,8 @@ class CountingFile(mmap_dict.MmapedDict):
     """A file of values that can be written at any time.
 
     Args:
-        filename: where the ops process reads it.
-        read_mode: whether it is only read.
+        filename: the path at which the ops process reads it.
+        read_mode: whether it is opened only for reading.
     """
 
     _f: Any  # the open file; None while it counts in memory
@@ -125,7 +125,7 @@ class CountingFile(mmap_dict.MmapedDict):
 
 
 def _make(path: Path) -> None:
-    """Make a file whose space on the disk is allocated, or no file."""
+    """Create a file with allocated disk space, or none."""
     with path.open("ab") as file:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -146,7 +146,7 @@ def restore() -> None:
     """Write all files of this process again that have been removed.
 
     Raises:
-        OSError: one cannot be written yet; the values are kept.
+        OSError: a file cannot be written yet; the values are kept.
     """
     for file in list(_all):
         file.restore()

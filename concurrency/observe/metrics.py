@@ -1,9 +1,9 @@
 """The metrics of a worker, counted by prometheus-client for all workers of a service.
 
 Each worker counts in its own files, which the ops process adds up. The files are named
-after the row of the worker on the board, not after its process: a new worker continues where
-the last one of its row ended, so counters never fall and replaced workers leave nothing
-behind. prometheus-client is optional; `Metrics` imports it, this module does not.
+after the row of the worker on the board, not after its process: a new worker continues the
+files of its row, so counters never decrease and replaced workers leave no files behind.
+prometheus-client is optional; `Metrics` imports it, this module does not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrency.db.pool.statistics import PoolStatistics
 
 __all__ = ["FOLDER", "ROUTE", "Metrics", "forget", "is_installed", "name_files", "restore"]
 
-# Where the files are: prometheus-client's own variable.
+# The folder of the files: prometheus-client's own variable.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 # The key of the WSGI environment under which the middleware stores the route.
@@ -56,10 +56,10 @@ def name_files(name: str) -> None:
 
 
 def restore() -> None:
-    """Write the files of this process again, if a cleaner or a full disk has removed them.
+    """Write the files of this process again, if a cleanup job has removed them.
 
     Raises:
-        OSError: it cannot be done yet; the values are kept.
+        OSError: a file cannot be written yet; the values are kept.
     """
     files = sys.modules.get("concurrency.observe.metric_files")
     if files is not None:
@@ -122,7 +122,7 @@ class Metrics:
         histogram.observe(seconds)
 
     def lag(self, seconds: float) -> None:
-        """Record how late the hub ran a timer."""
+        """Record the hub lag."""
         self._lag.observe(seconds)
 
     def pools(self, pools: Mapping[str, PoolStatistics]) -> None:

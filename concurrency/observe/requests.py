@@ -1,7 +1,7 @@
 """The requests that this process handles, and one log line when a request has ended.
 
-It owns the state of a request. It is inherited by child greenlets, as are all context
-variables, and its ids go out with every call of ``concurrency.http``.
+This module owns the state of a request. Child greenlets inherit it, like all context
+variables, and ``concurrency.http`` sends its ids with every call.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Passing:
         method: GET and the like.
         route: the URL pattern that it matched; None until then, and if there is none.
         status: of the response; 0 until there is one.
-        statements: SQL statements, also of child greenlets.
+        statements: number of SQL statements, including those of child greenlets.
         seconds: from its start to the end of its response; 0.0 before.
     """
 
