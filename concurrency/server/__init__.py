@@ -1,9 +1,9 @@
-"""Serving: what gunicorn needs to know to start, drain and stop well.
+"""Serving with gunicorn: start, drain, probes and metrics.
 
 ``GeventWorker`` is for ``gunicorn --worker-class concurrency.server.GeventWorker``.
 
-Importing this package imports nothing else, and what is exported from it has to be
-resolved when it is asked for: the ops process, which is not patched, imports from here.
+Importing this package imports no other module; its exports are resolved at first use,
+because the ops process, which is not patched, imports from here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["GeventWorker"]
 def __getattr__(name: str) -> Any:
     if name != "GeventWorker":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # It patches, which nobody wants who only imports this package.
+    # Importing the worker patches the process; importing this package must not.
     from concurrency.server.worker.worker import GeventWorker
 
     return GeventWorker

@@ -1,7 +1,7 @@
 """The start screen: what an operator sees when the port is open.
 
-All of it is read from the running arbiter, but for what `serve` has found out about the
-project, see ``survey.py``. Loads no application.
+It is read from the running arbiter, except for the facts that `serve` has found out about
+the project, see ``survey.py``. Loads no application.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _PACKAGES = ("Django", "gunicorn", "gevent", "django-gevent-concurrency")
 
 
 def screen(server: Any, options: ServeOptions, found: Survey) -> str:
-    """Return the lines that are printed at the start.
+    """Return the lines of the start screen.
 
     Args:
         server: gunicorn's arbiter, which listens.
-        options: with what gunicorn has made of them.
+        options: the effective options.
         found: the survey of the project.
     """
     versions = [f"Python {'.'.join(map(str, sys.version_info[:3]))}"]
@@ -70,7 +70,7 @@ def _shedding(server: Any, chosen: float | None) -> str:
 
 
 def _pool(pool: dict[str, Any], workers: int) -> tuple[str, str]:
-    """Say what the workers may need of a database and what its server allows."""
+    """Return a line on the connections that workers may open and the server allows."""
     name = "pool" if pool["alias"] == "default" else f"pool {pool['alias']!r}"
     size, allowed = pool["size"], pool.get("allowed")
     if size is None:

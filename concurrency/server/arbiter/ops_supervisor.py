@@ -1,9 +1,9 @@
 """The arbiter's side of the ops process: its port, its start, its end, its successor.
 
-One socket pair ties the two together. The arbiter keeps one end: when it closes, however
-the arbiter ends, the ops process ends; when the other end closes, the ops process has
-died and another is started. The listening socket stays with the arbiter, so nobody is
-refused meanwhile. Needs a patched process, where who waits here holds up no other.
+A socket pair connects the two. The arbiter keeps one end: when it closes, in whatever way
+the arbiter ends, the ops process ends. When the other end closes, the ops process has died
+and the arbiter starts another one. The listening socket stays with the arbiter, so no client
+is refused in the meantime. Needs a patched process, in which its waits block nothing else.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ INHERITED = "CONCURRENCY_OPS_DESCRIPTOR"
 # The ops process of an arbiter that was killed needs a moment to end.
 # gunicorn tries as long for its own port.
 _BIND_TRIES, _BIND_PAUSE = 50, 0.1  # times, seconds
-_LEAST_LIFE = 1.0  # seconds; one that dies sooner is not started again at once
-_AGAIN = 1.0  # seconds until the next attempt to start one, where that fails
+_LEAST_LIFE = 1.0  # seconds; a process that dies sooner is restarted after a pause
+_AGAIN = 1.0  # seconds until the next attempt after a failed start
 
 
 class Child:
-    """One ops process, and our end of what ties us to it."""
+    """One ops process, and the arbiter's end of the socket pair."""
 
     def __init__(self, listener: socket.socket, plan: dict[str, Any]) -> None:
         self.channel, theirs = socket.socketpair()
@@ -57,7 +57,7 @@ class Child:
                 pass_fds=[theirs.fileno(), listener.fileno(), plan["board"]],
                 env=environ,
             )
-        with contextlib.suppress(BrokenPipeError):  # it is dead already, and that is noticed
+        with contextlib.suppress(BrokenPipeError):  # already dead, which is detected elsewhere
             self.channel.sendall(json.dumps(plan).encode() + b"\n")
 
     def __repr__(self) -> str:
@@ -98,34 +98,34 @@ class Keeper:
         return f"<Keeper of {self._child} at {self._address}>"
 
     def start(self) -> None:
-        """Start the ops process; from now on there is one."""
+        """Start the ops process, and keep one running from now on."""
         start(self._keep, self._spawn())
 
     def replace(self, options: ServeOptions) -> None:
-        """Start one with new code and new options; the old one serves until it is ready."""
+        """Start one with new code and options; the old one serves until the new one is ready."""
         self._set(options)
         self._plan["announce"] = False
         start(self._keep, Child(self._listener, {**self._plan, "successor": True}))
 
     def stop(self) -> None:
-        """Let the ops process end; for the arbiter's own end."""
+        """End the ops process; called when the arbiter ends."""
         self._ended = True
         self._listener.close()
         if self._child is not None:
-            # It may have something to tell yet, as why the start failed.
+            # It may still have to report something, such as why the start failed.
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 self._child.channel.shutdown(socket.SHUT_WR)
                 self._child.process.wait(timeout=15)
 
     def forget(self) -> None:
-        """Close what a worker has inherited: it must neither hold the port nor keep it alive."""
+        """Close what a worker inherits: it must hold neither the port nor the socket pair."""
         self._ended = True
         self._listener.close()
         if self._child is not None:
             self._child.channel.close()
 
     def pass_on(self, environ: dict[str, str]) -> None:
-        """Let the arbiter that is about to be executed in our place have the port."""
+        """Pass the port on to the arbiter that is about to be executed in this process."""
         self._listener.set_inheritable(True)
         environ[INHERITED] = str(self._listener.fileno())
 
@@ -136,7 +136,7 @@ class Keeper:
     def settle(self) -> None:
         """Wait until no ops process is about to start; before a worker is forked.
 
-        A worker would inherit the pipe whose end tells that the other has started.
+        A worker would inherit the pipe whose end signals that the ops process has started.
         """
         with self._starting:
             pass
@@ -144,7 +144,7 @@ class Keeper:
     def _spawn(self) -> Child:
         with self._starting:
             self._child = Child(self._listener, self._plan)
-        self._plan["announce"] = False  # who comes after it has nothing to tell again
+        self._plan["announce"] = False  # a successor must not report the start again
         return self._child
 
     def _keep(self, child: Child) -> None:
@@ -167,7 +167,7 @@ class Keeper:
             child = self._spawn_at_last(child)
 
     def _spawn_at_last(self, child: Child) -> Child:
-        """Start another as soon as that works; return the old one at the end of the service."""
+        """Retry the start until it works; return the old one at the end of the service."""
         while not self._ended:
             try:
                 return self._spawn()
@@ -190,7 +190,7 @@ def _inherited() -> socket.socket | None:
     try:
         return socket.socket(fileno=int(descriptor))
     except OSError:
-        return None  # it was somebody else's: the variable is older than this process
+        return None  # not this process's: the variable comes from an earlier arbiter
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:

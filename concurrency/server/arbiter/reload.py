@@ -1,7 +1,7 @@
 """Restarts gunicorn when a file changes: `python -m concurrency.server.arbiter.reload ...`.
 
-The parent of a gunicorn, for development. It is not patched and loads nothing of the
-application, so no mistake in the code ends it: it waits for the next change.
+The parent of a gunicorn, for development. It is unpatched and does not load the
+application, so an error in the code does not end it: it waits for the next change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["main"]
 
 _WATCHED = (".py", ".html", ".env")
 _IGNORED = frozenset({"__pycache__", "node_modules", "site-packages"})
-_END = 5.0  # seconds until a server that does not end is killed
+_END = 5.0  # seconds until a server that does not exit is killed
 
 
 def is_watched(change: Change, path: str) -> bool:
@@ -35,7 +35,7 @@ def is_watched(change: Change, path: str) -> bool:
 
 
 class _Server:
-    """The gunicorn that runs now."""
+    """The current gunicorn."""
 
     def __init__(self, arguments: list[str]) -> None:
         self._command = [sys.executable, "-m", "gunicorn", *arguments]
@@ -45,7 +45,7 @@ class _Server:
         self._process = subprocess.Popen(self._command)  # noqa: S603 - what we were called with
 
     def stop(self) -> None:
-        # Who is developing does not wait for requests to end.
+        # In development a restart does not wait for requests to end.
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(_END)

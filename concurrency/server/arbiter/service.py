@@ -1,6 +1,6 @@
 """The arbiter's part of a service: its folder, its board, its ops process, its preparation.
 
-One for each arbiter. Workers inherit it by being forked, and let go of what is not theirs.
+There is one for each arbiter. Workers inherit it by fork, and close what is not theirs.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["Service"]
 
 
 class Service:
-    """What belongs to all workers of one arbiter.
+    """The state shared by all workers of one arbiter.
 
     Args:
         server: gunicorn's arbiter.
 
     Attributes:
-        options: the options that it was started with, or last reloaded with.
-        board: where its workers report.
+        options: the options of its start or last reload.
+        board: the board on which its workers report.
     """
 
     def __init__(self, server: Any) -> None:
@@ -75,11 +75,11 @@ class Service:
             paths={kind: getattr(options, f"{kind}_path") for kind in PROBES},
         )
         if place is not None:
-            with suppress(OSError):  # a service without a record serves all the same
+            with suppress(OSError):  # a service without a record still serves
                 record.write(place)
 
     def prepare(self) -> None:
-        """Run what comes before the port opens; end the process when it fails."""
+        """Run the steps before the port opens; end the process if one fails."""
         try:
             start_commands.run(self.options, lambda note: self.board.say(note=note))
         except start_commands.StepError as error:
@@ -89,7 +89,7 @@ class Service:
             sys.exit(error.code)
 
     def opened(self, server: Any) -> None:
-        """Say that the port is open; with all that an operator wants to see, after `serve`."""
+        """Report that the port is open; after `serve`, with the start screen."""
         self.board.say(phase=STARTED, note="")
         # Python has no sys.stdout where descriptor 1 was closed; the disk behind it may be full.
         if self._survey is not None and sys.stdout is not None:
@@ -106,7 +106,7 @@ class Service:
             self._keeper.replace(self.options)
 
     def _restore(self) -> None:
-        """Have the folder again, if a cleaner of temporary folders has removed it."""
+        """Create the folder again, if a cleanup job has removed it."""
         if folder.restore():
             self._record()
         if self.collects:
@@ -114,7 +114,7 @@ class Service:
 
     def row(self) -> Row:
         """Return a row for a worker that is about to be forked."""
-        with suppress(OSError):  # it counts in memory until there is a place for files
+        with suppress(OSError):  # it counts in memory until files can be written
             self._restore()
         if self._keeper is not None:
             self._keeper.settle()
@@ -123,7 +123,7 @@ class Service:
         return row
 
     def ended(self, row: Row) -> None:
-        """Free the row of a worker that has ended, and forget what it was as long as it lived."""
+        """Free the row of a worker that has ended, and remove its live gauges."""
         if self.collects:
             with suppress(OSError):  # a cleaner was faster
                 metrics.forget(str(row.number))
@@ -135,13 +135,13 @@ class Service:
         return metrics.FOLDER in os.environ and metrics.is_installed()
 
     def in_worker(self) -> None:
-        """Let go of what belongs to the arbiter; called in a worker."""
+        """Close what belongs to the arbiter; called in a worker."""
         self._upkeep.stop()
         if self._keeper is not None:
             self._keeper.forget()
 
     def pass_on(self, server: Any) -> None:
-        """Let the arbiter that is about to be executed by SIGUSR2 have the ops port."""
+        """Pass the ops port on to the arbiter that SIGUSR2 is about to execute."""
         if self._keeper is not None:
             self._keeper.pass_on(server.cfg.env_orig)
         if Path(sys.argv[0]).name == "__main__.py":
@@ -158,7 +158,7 @@ class Service:
 
 
 def _options(server: Any) -> ServeOptions:
-    """Return what holds for this arbiter; end the process when it cannot be served so."""
+    """Return the effective options of this arbiter; end the process if they cannot work."""
     complaint = worker_class.problem(server.worker_class)
     if complaint:
         _refuse(f'{complaint}. In gunicorn.conf.py write: worker_class = "{worker_class.DEFAULT}"')

@@ -1,6 +1,6 @@
-"""What happens before the port opens: migrations and management commands, one by one.
+"""Runs the steps before the port opens: migrations and management commands, in order.
 
-Each runs in a process of its own, so that the arbiter loads no application.
+Each runs in a process of its own, so the arbiter does not load the application.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class StepError(Exception):
 
     Attributes:
         step: the management command.
-        code: what the service exits with.
+        code: the exit code of the service.
     """
 
     def __init__(self, step: str, code: int) -> None:
@@ -40,12 +40,12 @@ def planned(options: ServeOptions) -> list[str]:
     limit = f"--timeout={options.migrations_timeout:g}"
     found = [f"migrations --apply {limit}"] if options.apply_migrations else []
     found += options.command
-    # Last, because one of the commands may be what migrates.
+    # Last, because one of the commands may apply the migrations.
     return found + ([f"migrations --wait {limit}"] if options.wait_for_migrations else [])
 
 
 def run(options: ServeOptions, say: Callable[[str], None]) -> None:
-    """Run all steps; the first that fails ends it.
+    """Run all steps; stop at the first failure.
 
     SIGTERM and SIGINT end the running step, by the same signal; the second one kills it.
 

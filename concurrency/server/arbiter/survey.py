@@ -1,6 +1,7 @@
-"""What `serve` finds out about the project before it becomes gunicorn, for the start screen.
+"""Facts about the project that `serve` collects before it becomes gunicorn.
 
-The arbiter, which prints the screen, loads no application: it gets this by the environment.
+They are for the start screen. The arbiter, which prints it, does not load the application:
+it gets them through the environment.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from concurrency.conf import conf
 __all__ = ["Survey", "hand_over", "survey", "take"]
 
 _VARIABLE = "CONCURRENCY_START_SCREEN"
-_LIMIT = 5.0  # seconds for asking a database
+_LIMIT = 5.0  # seconds for the query of a database
 
 #: `shed_after`, seconds or None, and `pools`: one dictionary for each database.
 Survey = dict[str, Any]
 
 
 def survey() -> Survey:
-    """Look at the settings and ask the databases what they allow."""
+    """Read the settings, and query how many connections the databases allow."""
     from concurrency.server.databases import aliases
 
     return {"shed_after": conf.SHED_AFTER, "pools": [_pool(alias) for alias in aliases()]}
 
 
 def _pool(alias: str) -> dict[str, Any]:
-    """Return what a database's pool may hold and what its server allows."""
+    """Return how many connections a pool may hold and its database's server allows."""
     from django.db import connections
 
     from concurrency.db.wrapper.wrapper import PooledDatabaseWrapper
@@ -41,7 +42,7 @@ def _pool(alias: str) -> dict[str, Any]:
 
 
 def _server(connection: Any) -> dict[str, Any]:
-    """Return how many connections the server allows, or why it does not answer."""
+    """Return how many connections the server allows, or why it does not respond."""
     from django.db.utils import DatabaseError
 
     from concurrency.deadlines import deadline
@@ -62,7 +63,7 @@ def _server(connection: Any) -> dict[str, Any]:
 
 
 def hand_over(found: Survey) -> None:
-    """Put a survey where the arbiter that this process becomes will find it."""
+    """Put a survey into the environment of the arbiter that this process becomes."""
     os.environ[_VARIABLE] = json.dumps(found)
 
 

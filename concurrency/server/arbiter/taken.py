@@ -1,4 +1,4 @@
-"""Ports that another program has: asked before gunicorn opens them, and said in one line."""
+"""Detects ports in use before gunicorn opens them, and reports them in one line."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from concurrency.server.record import holder
 
 __all__ = ["complaint", "refuse"]
 
-# The program that is replaced may need a moment to end: so long gunicorn itself tries, and
-# for less where a service is known that has the port.
+# A replaced program may need a moment to exit: gunicorn itself tries this long. The time is
+# shorter if a known service has the port.
 _PATIENCE, _OF_SERVICE, _PAUSE = 5.0, 2.0, 0.1  # seconds
 
 
@@ -40,10 +40,10 @@ def complaint(noun: str, address: tuple[str, int], error: OSError, remedy: str) 
     """Return a line about an address that cannot be taken.
 
     Args:
-        noun: what it is.
+        noun: the kind of address.
         address: host and port.
-        error: what the system said.
-        remedy: what chooses another.
+        error: the error of the system.
+        remedy: how to choose another address.
     """
     host, port = address[:2]
     if error.errno != errno.EADDRINUSE:
