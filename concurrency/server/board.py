@@ -1,11 +1,10 @@
-"""The board: what the processes of one service tell each other, in shared memory.
+"""The board: the shared memory in which the processes of one service report their state.
 
-The arbiter makes it before there is any worker and gives each one a row; a worker writes
-its own row and nobody else's; the ops process and `manage.py` only read. A row holds
-numbers of eight bytes, each written at once, so nobody waits for anybody and a reader is
-never stopped by a worker that is blocked or dead. The memory is no file of a folder: a
-full disk and a cleaner of temporary folders do not reach it. Knows nothing of gunicorn,
-gevent or Django.
+The arbiter creates it before any worker and gives each worker a row. A worker writes only
+its own row; the ops process and `manage.py` only read. A row holds numbers of eight bytes,
+each written atomically, so no process needs a lock, and a blocked or dead worker cannot
+block a reader. The memory is not a file in a folder: full disks and cleanup jobs do not
+affect it. Does not depend on gunicorn, gevent or Django.
 """
 
 from __future__ import annotations
@@ -36,18 +35,18 @@ class Worker:
     """One worker at one moment. Times are `time.monotonic()`, in seconds.
 
     Attributes:
-        pid: its process.
+        pid: its process id.
         born: when it was forked.
-        beat: when its hub last turned; 0.0 before it has turned once.
+        beat: its last heartbeat; 0.0 before the first one.
         loaded: whether it has loaded the application.
-        in_flight: requests that it works on.
+        in_flight: requests in flight.
         waiters: greenlets that wait for a connection of a pool.
-        lag: seconds that its hub was late the last time.
-        requests: requests that it has ended.
-        memory: bytes that are resident.
-        draining: whether it was told to end.
-        stalled: seconds for which its line of requests has not moved.
-        unsent: bytes of answers that wait for slow clients.
+        lag: last measured hub lag, in seconds.
+        requests: requests that have ended.
+        memory: resident memory in bytes.
+        draining: whether it drains.
+        stalled: seconds for which its queue of requests has not moved.
+        unsent: bytes of responses that wait for slow clients.
     """
 
     pid: int
@@ -65,21 +64,21 @@ class Worker:
 
     @property
     def silent(self) -> float:
-        """Seconds since its hub turned, or since it was born."""
+        """Seconds since its last heartbeat, or since its fork."""
         return time.monotonic() - max(self.beat, self.born)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What concerns all workers, at one moment.
+    """The state of the service as a whole, at one moment.
 
     Attributes:
-        arbiter: the arbiter's process.
+        arbiter: process id of the arbiter.
         phase: STARTING, STARTED or FAILED.
-        note: what is being done, or why it failed.
+        note: the current step of the start, or the reason for its failure.
         started: `time.monotonic()` of the start.
-        draining: whether the whole service was told to end.
-        wanted: how many workers there should be.
+        draining: whether the whole service drains.
+        wanted: number of workers that should run.
     """
 
     arbiter: int
@@ -91,10 +90,10 @@ class Service:
 
 
 class Row:
-    """The numbers of one worker, to be written by that worker alone.
+    """The numbers of one worker; only that worker writes them.
 
     Attributes:
-        number: which row it is; no two live workers have the same.
+        number: the index of the row; unique among live workers.
     """
 
     __slots__ = ("_numbers", "number")
@@ -107,9 +106,9 @@ class Row:
         return f"<Row {self.read()}>"
 
     def claim(self, pid: int) -> None:
-        """Begin as the row of this process, with all else at zero.
+        """Make this the row of the current process, with all other values at zero.
 
-        The arbiter claims it as -1 before it forks, the worker as itself.
+        The arbiter claims it as -1 before the fork, the worker with its own process id.
         """
         for index in range(_NUMBERS):
             self._numbers[index] = 0.0
@@ -117,11 +116,11 @@ class Row:
         self._numbers[_PID] = pid
 
     def release(self) -> None:
-        """Be free for the next worker."""
+        """Free the row for the next worker."""
         self._numbers[_PID] = 0.0
 
     def beat(self, lag: float) -> None:
-        """Say that the hub has turned, late by `lag` seconds."""
+        """Record a heartbeat, with the hub lag in seconds."""
         self._numbers[_LAG] = lag
         self._numbers[_BEAT] = time.monotonic()
 
@@ -137,7 +136,7 @@ class Row:
         stalled: float | None = None,
         unsent: int | None = None,
     ) -> None:
-        """Set those numbers that are given."""
+        """Set the given numbers."""
         for index, value in (
             (_IN_FLIGHT, in_flight),
             (_WAITERS, waiters),
@@ -174,10 +173,10 @@ class Board:
     """The shared memory of one service.
 
     Args:
-        descriptor: of a board that another process has made; None makes a new one.
+        descriptor: of a board that another process has created; None creates a new one.
 
     Attributes:
-        descriptor: what a child process needs to open it.
+        descriptor: a child process needs it to open the board.
 
     Raises:
         OSError: there is no memory for a new one.
@@ -207,7 +206,7 @@ class Board:
         os.close(self.descriptor)
 
     def row(self) -> Row:
-        """Return a row that is free; for the arbiter, before it forks.
+        """Return a free row; for the arbiter, before it forks.
 
         Raises:
             RuntimeError: there are more workers than rows.
@@ -218,7 +217,7 @@ class Board:
         raise RuntimeError(f"the board has rows for {_ROWS} workers, and all are taken")
 
     def workers(self) -> list[Worker]:
-        """Return all workers as they are now."""
+        """Return the current state of all workers."""
         return [worker for row in self._rows() if (worker := row.read()).pid > 0]
 
     def _rows(self) -> Iterator[Row]:
@@ -226,7 +225,7 @@ class Board:
             yield Row(number, self._numbers[number * _NUMBERS : (number + 1) * _NUMBERS])
 
     def service(self) -> Service:
-        """Return what concerns all workers as it is now."""
+        """Return the current state of the service as a whole."""
         numbers = self._numbers
         return Service(
             arbiter=int(numbers[_PID]),
@@ -245,7 +244,7 @@ class Board:
         draining: bool | None = None,
         wanted: int | None = None,
     ) -> None:
-        """Set those of the service's own values that are given; for the arbiter."""
+        """Set the given values of the service; for the arbiter."""
         if note is not None:
             self._text[:] = note.encode()[: _TEXT - 1].ljust(_TEXT, b"\0")
         for index, value in ((_REQUESTS, phase), (_DRAINING, draining), (_IN_FLIGHT, wanted)):

@@ -1,6 +1,6 @@
-"""What the options mean for gunicorn: a dictionary of its settings.
+"""Translates the options into a dictionary of gunicorn's settings.
 
-A project's own `gunicorn.conf.py` takes it as it is, and changes what it likes::
+A project's own `gunicorn.conf.py` can take them all, and then override some::
 
     from concurrency.server.configuration import gunicorn_settings
 
@@ -91,7 +91,7 @@ def _application() -> str | None:
 
 
 def translate(options: ServeOptions) -> dict[str, Any]:
-    """Return those of gunicorn's settings that an option decides."""
+    """Return the gunicorn settings that an option determines."""
     return {
         "bind": options.address,
         "workers": options.worker_count,
@@ -109,14 +109,14 @@ def translate(options: ServeOptions) -> dict[str, Any]:
 
 
 def effective(options: ServeOptions, cfg: Any, listeners: Sequence[Any] = ()) -> ServeOptions:
-    """Return the options with what gunicorn really does in place of what they say.
+    """Return the options with gunicorn's effective values.
 
-    A `gunicorn.conf.py` and gunicorn's own command line may have decided otherwise.
+    A `gunicorn.conf.py` and gunicorn's own command line may have overridden them.
 
     Args:
-        options: as their sources have them.
+        options: the options from their sources.
         cfg: gunicorn's configuration.
-        listeners: its sockets, once it has them.
+        listeners: gunicorn's sockets, once they exist.
     """
     found: dict[str, Any] = {
         name: cfg.settings[name].get()
@@ -177,10 +177,10 @@ def collect_metrics(options: ServeOptions) -> None:
 
 
 def private_folder() -> Path | None:
-    """Make the service's folder, or say why the service does without.
+    """Create the service's folder, or report why the service runs without one.
 
-    Something that is not a private folder ends the process, with one line. A disk that is
-    full does not: without the folder there are no metrics, but the service serves.
+    A path that is not a private folder ends the process, with one line. A full disk does
+    not: without the folder the service has no metrics, but it serves.
     """
     try:
         return folder.make()
@@ -196,5 +196,5 @@ def private_folder() -> Path | None:
 
 @cache
 def _tell(sentence: str) -> None:
-    """Say something once."""
+    """Print a message once."""
     sys.stderr.write(f"gunicorn: {sentence}\n")

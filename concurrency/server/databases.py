@@ -1,4 +1,4 @@
-"""Are the databases there, and migrated? Asked by the readiness probe and before a start."""
+"""Checks whether databases respond and are migrated; for readiness and before a start."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["aliases", "missing_folder", "pending", "quietly", "unreachable"]
 
 
 def aliases() -> list[str]:
-    """Return the aliases behind which there is a database.
+    """Return the aliases that have a database.
 
-    A project whose databases all have names of their own leaves `default` empty.
+    A project that names all of its databases leaves `default` empty.
     """
     return [alias for alias in connections if connections[alias].vendor != "unknown"]
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep the pools' warnings out of the log, for a command that says itself what fails."""
+    """Keep the pools' warnings out of the log, for a command that reports failures itself."""
 
     def nothing(record: logging.LogRecord) -> bool:
         return False
@@ -39,7 +39,7 @@ def quietly() -> Iterator[None]:
 
 
 def missing_folder(alias: str) -> str | None:
-    """Return the folder of SQLite's file, if there is a file to be and no folder for it."""
+    """Return the folder of SQLite's file if it is missing, else None."""
     name = str(connections[alias].settings_dict["NAME"])
     if connections[alias].vendor != "sqlite" or name.startswith(("file:", ":memory:")):
         return None
@@ -48,15 +48,14 @@ def missing_folder(alias: str) -> str | None:
 
 
 def unreachable(alias: str, *, details: bool = False) -> str | None:
-    """Return why a database does not answer, or None if it does.
+    """Return why a database does not respond, or None if it does.
 
-    For a probe only the kind of error: its text may hold addresses and names. A connection
-    that was kept from the last time may have died with the server, so a second one is
-    tried.
+    A probe gets only the kind of error, because the text can hold addresses and names. A
+    kept connection may have died with the server, so a second one is tried.
 
     Args:
-        alias: the database.
-        details: whether the text of the error is returned too.
+        alias: alias of the database.
+        details: whether to include the text of the error.
     """
     reason = None
     for _ in range(2):
@@ -77,7 +76,7 @@ def unreachable(alias: str, *, details: bool = False) -> str | None:
 
 
 def unmigrated(alias: str) -> str | None:
-    """Return what keeps a reachable database from being migrated, in a few words, or None."""
+    """Return in a few words why a reachable database is not migrated, or None if it is."""
     try:
         left = pending(alias)
     except DatabaseError as failure:
@@ -86,12 +85,12 @@ def unmigrated(alias: str) -> str | None:
 
 
 def pending(alias: str) -> list[str]:
-    """Return the migrations that a database still needs, as `app.name`.
+    """Return the pending migrations of a database, as `app.name`.
 
-    Those of an app whose tables the router keeps elsewhere do not count.
+    Migrations of an app whose tables the router keeps elsewhere do not count.
 
     Raises:
-        django.db.DatabaseError: it cannot be asked.
+        django.db.DatabaseError: the query failed.
     """
     executor = MigrationExecutor(connections[alias])
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())

@@ -1,7 +1,7 @@
-"""Which module has Django's settings, where only the application's own module says so.
+"""Finds the name of Django's settings module in the application's own module.
 
 A fresh project sets DJANGO_SETTINGS_MODULE in `wsgi.py`, which the arbiter and the ops
-process do not run. They read its text instead.
+process do not execute. They read its source instead.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ VARIABLE = "DJANGO_SETTINGS_MODULE"
 
 
 def note(application: str | None) -> None:
-    """Put the name into this process's environment, unless it is there or cannot be found.
+    """Put the name into this process's environment, unless it is set or cannot be found.
 
     Args:
-        application: what gunicorn serves, `module:name`; None if nobody has told.
+        application: gunicorn's application, `module:name`; None if unknown.
     """
     if application and not os.environ.get(VARIABLE) and (found := find(application)):
         os.environ[VARIABLE] = found
@@ -34,7 +34,7 @@ def find(application: str) -> str | None:
             return None
         tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     except (ImportError, OSError, SyntaxError, ValueError):
-        return None  # gunicorn says what is wrong with it when it loads it
+        return None  # gunicorn reports the error when it loads the module
     for node in ast.walk(tree):
         match node:
             case ast.Call(args=[ast.Constant(value=name), ast.Constant(value=str(value))]):

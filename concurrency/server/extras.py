@@ -1,4 +1,4 @@
-"""Options that need an optional package, and what installs it."""
+"""Options that need an optional package, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def remedy(extra: str) -> str:
 
 
 def missing(options: ServeOptions) -> list[str]:
-    """Return a line for each option that is on and whose package is not installed."""
+    """Return a line for each enabled option whose package is not installed."""
     return [
         f"{name.replace('_', '-')} needs {module}: {remedy(extra)}"
         for name, (module, extra) in _NEEDED.items()

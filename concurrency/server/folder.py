@@ -1,9 +1,9 @@
 """The private folder of one running service: its board, its metrics, its sockets.
 
-It is made by the arbiter, readable by its user alone, and found by others of that user
-below `runtime_folder()`. The arbiter removes it when it ends; where the arbiter was killed
-the last of its processes does, and where all were killed, the service that starts next. A
-lock, held as long as one of its processes lives, tells when that is.
+The arbiter creates it, readable only by its user, below `runtime_folder()`, where commands of
+that user find it. The arbiter removes it at its end. If the arbiter was killed, the last of
+its processes does so; if all were killed, the service that starts next. A lock, held as long
+as one of its processes lives, shows whether the folder is in use.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ _held: tuple[int, int] | None = None
 
 
 class FolderError(PermissionError):
-    """What should be a private folder is none; the message is one line and names the remedy."""
+    """The path is not a private folder; the message is one line and names the remedy."""
 
 
 def runtime_folder() -> Path:
-    """Return where the folders of this user's services are.
+    """Return the folder that contains the folders of this user's services.
 
-    `CONCURRENCY_RUNTIME_FOLDER` in the environment names another place than the system's
-    folder for temporary files.
+    `CONCURRENCY_RUNTIME_FOLDER` in the environment replaces the system's folder for
+    temporary files.
 
     Raises:
-        FolderError: there is something else of that name, or a folder of somebody else.
-        OSError: it cannot be made, as where a disk is full.
+        FolderError: the path exists and is not a private folder of this user.
+        OSError: the folder cannot be created, for example on a full disk.
     """
     base = Path(os.environ.get("CONCURRENCY_RUNTIME_FOLDER") or tempfile.gettempdir())
     if not base.is_dir():
@@ -80,9 +80,9 @@ def runtime_folder() -> Path:
 
 
 def make() -> Path:
-    """Make the folder of the service that this process is the arbiter of, once.
+    """Create the folder of this arbiter's service, once.
 
-    Called again, as when gunicorn reads its configuration anew, it returns the same.
+    Called again, for example when gunicorn reloads its configuration, it returns the same.
     """
     global _held
     folder = own()
@@ -91,7 +91,7 @@ def make() -> Path:
     base = runtime_folder()
     for left in [*_named(base), *_never_named(base)]:
         remove_left(left)
-    # It gets its name when it is locked, so that nobody takes it for one that was left.
+    # Renamed once it is locked, so that no other process takes it for a leftover.
     new = Path(tempfile.mkdtemp(prefix=_NEW, dir=base))
     descriptor = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -102,13 +102,13 @@ def make() -> Path:
 
 
 def restore() -> bool:
-    """Make the folder again if a cleaner of temporary folders has removed it; for the arbiter.
+    """Create the folder again if a cleanup job has removed it; for the arbiter.
 
     Returns:
-        Whether it was gone, with all that was in it.
+        Whether it was gone, with its contents.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     global _held
     folder = own()
@@ -144,9 +144,9 @@ def remove() -> None:
 
 
 def leave() -> None:
-    """Let go of the folder; for a worker that ends.
+    """Release the folder; for a worker that ends.
 
-    The arbiter that was killed cannot remove it, so the last worker that it leaves does.
+    A killed arbiter cannot remove it, so its last worker does.
     """
     global _held
     folder = own()
@@ -157,7 +157,7 @@ def leave() -> None:
 
 
 def remove_left(folder: Path) -> None:
-    """Remove the folder of a service of which no process is left."""
+    """Remove the folder of a service without processes."""
     if _is_free(folder):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -173,7 +173,7 @@ def _named(base: Path) -> list[Path]:
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether nobody holds its lock."""
+    """Whether no process holds its lock."""
     try:
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

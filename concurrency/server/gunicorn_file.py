@@ -1,7 +1,7 @@
 """The project's own `gunicorn.conf.py` beneath `manage.py serve`: read, completed, merged.
 
-An option that is given beats the environment beats the file beats the setting `CONCURRENCY`
-beats the default. Hooks of the file run beside this package's.
+The order of precedence is: command-line option, environment, file, the setting
+`CONCURRENCY`, default. Hooks of the file run in addition to this package's.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from concurrency.server.options import TABLE, problem
 
 __all__ = ["VARIABLE", "asked_of_gunicorn", "locate", "merged"]
 
-#: Where `serve` says which file it is: a path, or `python:` and a module.
+#: The environment variable in which `serve` passes the file: a path, or `python:` and a module.
 VARIABLE = "CONCURRENCY_GUNICORN_CONF"
 
-# Of these the file's own run first: this package's end what the others may still use.
+# Of these the file's own hooks run first: this package's end what those may still use.
 _ENDS = frozenset({"child_exit", "on_exit", "post_request", "worker_exit"})
 
 
@@ -66,9 +66,9 @@ def asked_of_gunicorn(setting: str, arguments: list[str]) -> Any:
 
 
 def merged() -> dict[str, Any]:
-    """Return gunicorn's settings out of all sources, hooks included.
+    """Return gunicorn's settings from all sources, including hooks.
 
-    Ends the process with one line where they cannot serve: there is no worker yet, and one
+    Ends the process with one line if they cannot work: there is no worker yet, and a worker
     that cannot start would be replaced for ever.
     """
     hooks.run_by_serve = True
@@ -89,7 +89,7 @@ def merged() -> dict[str, Any]:
 
 
 def _refuse_unfit(found: Any, is_of_file: bool, location: str | None) -> None:
-    """End the process when the worker class that gunicorn will take cannot serve."""
+    """End the process if gunicorn's worker class cannot serve greenlets."""
     asked = asked_of_gunicorn("worker_class", sys.argv[1:])
     complaint = worker_class.problem(asked or found)
     if complaint is None:
@@ -119,7 +119,7 @@ def _read(location: str) -> dict[str, Any]:
 
 
 def _normalised(names: Mapping[str, Any], location: str) -> dict[str, Any]:
-    """Return those names that are gunicorn's settings, with the values that it makes of them."""
+    """Return the names that are gunicorn settings, with gunicorn's normalised values."""
     cfg = Config()
     found = {}
     for name, value in names.items():
@@ -133,7 +133,7 @@ def _normalised(names: Mapping[str, Any], location: str) -> dict[str, Any]:
 
 
 def _as_options(theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a file as options of `serve`, as far as they can be such."""
+    """Return the settings of a file that correspond to options of `serve`."""
     found = {name: value for name, value in theirs.items() if name in TABLE and name != "bind"}
     if "forwarded_allow_ips" in found:
         found["forwarded_allow_ips"] = ",".join(found["forwarded_allow_ips"])
@@ -148,7 +148,7 @@ def _as_options(theirs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _chained(name: str, theirs: Callable[..., Any] | None) -> Callable[..., Any]:
-    """Return a hook that does this package's part, and the file's if it has one."""
+    """Return a hook that runs this package's hook, and the file's if it has one."""
     ours = getattr(hooks, name)
     real: Callable[..., Any] = ours.__wrapped__
     if theirs is None or theirs is ours:

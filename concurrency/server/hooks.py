@@ -2,8 +2,8 @@
 
     from concurrency.server.hooks import *
 
-Each is short and calls what it is about. A configuration that takes only some of them
-works as well, without what the others do.
+Each is short and delegates to another module. A configuration may take only some of them;
+it then works without the functions of the others.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _Parameters = ParamSpec("_Parameters")
 
 
 def _hook(function: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
-    """Let a hook do nothing where it runs anyhow."""
+    """Make a hook do nothing if `serve` already runs it."""
 
     @wraps(function)
     def called(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
@@ -59,7 +59,7 @@ def _hook(function: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
 
 @_hook
 def on_starting(server: Any) -> None:
-    """Start the ops process, and run what comes before the port opens."""
+    """Start the ops process, and run the steps before the port opens."""
     global _service
     refuse_http2(server.cfg)
     _service = Service(server)
@@ -68,21 +68,21 @@ def on_starting(server: Any) -> None:
 
 @_hook
 def when_ready(server: Any) -> None:
-    """Say that the port is open."""
+    """Report that the port is open."""
     if _service is not None:
         _service.opened(server)
 
 
 @_hook
 def on_reload(server: Any) -> None:
-    """Let what watches the service have the new code too."""
+    """Load the new code in the ops process too."""
     if _service is not None:
         _service.reloaded(server)
 
 
 @_hook
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
-    """Note how many workers there should be."""
+    """Record the number of workers that should run."""
     if _service is not None:
         _service.board.say(wanted=new_value)
 
@@ -105,7 +105,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 @_hook
 def post_fork(server: Any, worker: Any) -> None:
-    """Begin to report as a worker, and let go of what is the arbiter's."""
+    """Start to report as a worker, and close what belongs to the arbiter."""
     state = state_of(worker)
     if _service is not None and state.row is not None:
         _service.in_worker()
@@ -123,14 +123,14 @@ def child_exit(server: Any, worker: Any) -> None:
 
 @_hook
 def on_exit(server: Any) -> None:
-    """End the ops process; nothing of the service is left."""
+    """End the ops process, the last process of the service."""
     if _service is not None:
         _service.end()
 
 
 @_hook
 def pre_request(worker: Any, req: Any) -> None:
-    """Count a request that begins, and note that its client is not idle."""
+    """Count a request that begins, and mark its connection as busy."""
     state = state_of(worker)
     if state.report is not None:
         state.report.began(req)
@@ -141,7 +141,7 @@ def pre_request(worker: Any, req: Any) -> None:
 
 @_hook
 def post_request(worker: Any, req: Any, environ: dict[str, Any], resp: Any) -> None:
-    """Count a request that has ended, and note that its client may send the next."""
+    """Count a request that has ended, and mark its connection as idle."""
     state = state_of(worker)
     if state.report is not None:
         state.report.ended(req, environ, resp)
@@ -168,8 +168,8 @@ def post_worker_init(worker: Any) -> None:
 def worker_exit(server: Any, worker: Any) -> None:
     """Wait for greenlets of ``spawn`` that outlived their requests, then end them.
 
-    gunicorn has waited for the requests; what they left behind gets what remains of
-    the graceful timeout.
+    gunicorn has already waited for the requests; greenlets that outlive them get the rest
+    of the graceful timeout.
     """
     if state_of(worker).gate is not None:
         finish(worker)

@@ -1,7 +1,7 @@
-"""Whether the gunicorn that loads the application serves it well; asked when Django is set up.
+"""Checks, when Django is set up, whether the gunicorn that loads the application fits.
 
-For a gunicorn that nobody has told of this package: `manage.py serve`, and a configuration
-with this package's hooks, have seen to all of it before.
+For a gunicorn that is not configured for this package: `manage.py serve`, and a
+configuration with this package's hooks, need no such check.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrency.server import hooks, worker_class
 
 __all__ = ["examine", "unset"]
 
-#: What a gunicorn.conf.py has to say for `gunicorn` to do what `manage.py serve` does.
+#: A gunicorn.conf.py with these lines makes `gunicorn` do what `manage.py serve` does.
 LINES = (
     "from concurrency.server.configuration import gunicorn_settings",
     "from concurrency.server.hooks import *",
@@ -30,7 +30,7 @@ _WITHOUT_HOOKS = "probes, metrics, commands before the start, limits for bodies"
 
 
 def examine() -> None:
-    """Refuse a worker that cannot serve greenlets; log once what is missing otherwise.
+    """Refuse a worker that cannot serve greenlets; log once what else is missing.
 
     Raises:
         AppImportError: in a worker; gunicorn prints its one line and ends.
@@ -41,7 +41,7 @@ def examine() -> None:
     complaint = worker_class.problem(found.cfg.worker_class)
     if complaint:
         _refuse(found, f"{complaint}. In gunicorn.conf.py write: {'; '.join(LINES)}")
-    # One line for each start: who takes the place of a worker says nothing.
+    # One line for each start: a worker that replaces another one logs nothing.
     if getattr(found, "age", 1) == 1 and (lacks := _lacks(found.cfg)):
         found.log.warning(
             "this gunicorn serves without %s. `manage.py serve` has them, and a gunicorn.conf.py "
@@ -52,7 +52,7 @@ def examine() -> None:
 
 
 def unset(cfg: Any) -> list[str]:
-    """Return those hooks of this package for which a configuration of gunicorn has nothing."""
+    """Return this package's hooks that a configuration of gunicorn does not set."""
     return [
         name
         for name in hooks.__all__
@@ -75,7 +75,7 @@ def _refuse(process: Any, line: str) -> None:
 
 
 def _process() -> Any:
-    """Return gunicorn's worker, or with --preload its arbiter, that loads the application now."""
+    """Return the gunicorn worker, or with --preload the arbiter, that loads the application."""
     frame = inspect.currentframe()
     while frame is not None:
         owner = frame.f_locals.get("self")
