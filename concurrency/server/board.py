@@ -188,7 +188,7 @@ class Board:
             descriptor = files.nameless("concurrency-board", _SIZE)
         self.descriptor = descriptor
         self._map = mmap.mmap(descriptor, _SIZE)
-        # Items of a cast view are written at once; `struct` goes byte by byte.
+        # Items of a cast view are written atomically; `struct` writes byte by byte.
         everything = memoryview(self._map)
         self._numbers: memoryview[float] = everything[: _SIZE - _TEXT].cast("d")
         self._text = everything[_SIZE - _TEXT :]
@@ -200,7 +200,7 @@ class Board:
         return f"<Board {self.service()}, {len(self.workers())} workers>"
 
     def close(self) -> None:
-        """Unmap and close it; rows that were given out cannot be used any more."""
+        """Unmap and close it; its rows become unusable."""
         self._numbers.release()
         self._text.release()
         os.close(self.descriptor)

@@ -97,7 +97,7 @@ def translate(options: ServeOptions) -> dict[str, Any]:
         "workers": options.worker_count,
         "worker_class": options.worker_class,
         "worker_connections": options.worker_connections,
-        # Whoever looks at a breakpoint stops the hub for longer than any limit.
+        # A breakpoint blocks the hub for longer than any limit.
         "timeout": 0 if options.debugger else options.timeout,
         "graceful_timeout": options.graceful_timeout,
         "max_requests": options.max_requests,

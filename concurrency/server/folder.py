@@ -32,10 +32,10 @@ __all__ = [
     "runtime_folder",
 ]
 
-# Where the folder of this process's service is; workers inherit it.
+# The path of this process's service folder; workers inherit it.
 VARIABLE = "CONCURRENCY_SERVICE_FOLDER"
 
-#: Seconds between two looks for files that a cleaner of temporary folders has removed.
+#: Seconds between two checks for files that a cleanup job has removed.
 UPKEEP = 2.0
 
 _LOCK = "lock"

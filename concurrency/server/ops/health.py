@@ -1,8 +1,8 @@
-"""Is the service started, alive, ready? Judged from the board, and for readiness by asking.
+"""The three probes: startup, liveness and readiness.
 
-Used by the ops process alone, which is not patched: what waits here is a native thread.
-What takes time, databases and checks, is examined by a thread of its own, and its last
-finding serves all who ask within a moment.
+All read the board; readiness also examines databases and checks. Only the ops process, which
+is not patched, uses this module: waits here block a native thread. Slow examinations run in
+a thread of their own, and all requests within a second share its last finding.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from concurrency.server.options import ServeOptions
 __all__ = ["Examiner", "Finding", "Health"]
 
 OK = "ok"
-_FRESH = 1.0  # seconds that a finding serves
-_PATIENCE = 3.0  # seconds that who asks waits for a new one
-_STUCK = 15.0  # seconds after which the thread that examines is given up
-_STUCK_AT_MOST = 300.0  # seconds, when its successors fare no better
-_PAUSE = 1.0  # seconds without a turn that a hub is allowed besides its lag
+_FRESH = 1.0  # seconds for which a finding is reused
+_PATIENCE = 3.0  # seconds that a request waits for a new one
+_STUCK = 15.0  # seconds after which a stuck examining thread is replaced
+_STUCK_AT_MOST = 300.0  # seconds, if its successors get stuck too
+_PAUSE = 1.0  # seconds without a heartbeat that a hub is allowed besides its lag
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An answer of a probe.
+    """The result of a probe.
 
     Attributes:
-        parts: what was looked at, and "ok" or what is wrong with it.
-        info: numbers beside it, which do not decide.
+        parts: the examined parts, each with "ok" or its problem.
+        info: additional numbers, which do not affect the result.
     """
 
     parts: dict[str, Any]
@@ -45,11 +45,11 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether every part is."""
+        """Whether every part is ok."""
         return not self.failed
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a probe answers."""
+        """Return the JSON body of the probe's response."""
         status = OK if self.ok else "failed"
         return {"status": status, "failed": self.failed, "parts": self.parts, **self.info}
 
@@ -59,10 +59,10 @@ def _is_ok(state: Any) -> bool:
 
 
 class Examiner:
-    """Examines in a thread of its own, and keeps the last finding for a moment.
+    """Examines in a thread of its own, and keeps the last finding for a second.
 
-    It is always the same thread, so that it keeps its connections to databases. When it
-    is stuck, as with a server that is frozen, another takes its place.
+    It is always the same thread, so that it keeps its connections to databases. If the
+    thread is stuck, for example on a frozen server, another one replaces it.
 
     Args:
         examine: returns the parts; it may take long, or never return.
@@ -73,12 +73,12 @@ class Examiner:
         self._changed = threading.Condition()
         self._parts: dict[str, Any] = {}
         self._found = -_FRESH
-        self._asked: float | None = None  # since when an answer is waited for
+        self._asked: float | None = None  # start of the current examination
         self._thread: threading.Thread | None = None
         self._limit = _STUCK
 
     def latest(self) -> dict[str, Any]:
-        """Return parts that are fresh, or say that there is no answer."""
+        """Return fresh parts, or a part that reports the missing response."""
         with self._changed:
             if time.monotonic() - self._found >= _FRESH:
                 self._ask()
@@ -88,13 +88,13 @@ class Examiner:
             return self._parts
 
     def close(self) -> None:
-        """Let the thread end, unless it is stuck; nothing is examined any more."""
+        """End the thread, unless it is stuck; nothing is examined afterwards."""
         with self._changed:
             self._thread = None
             self._changed.notify_all()
 
     def _ask(self) -> None:
-        """Wake the thread up; one that is stuck is left alone, and replaced ever more rarely."""
+        """Wake the thread; a stuck one is left alone, and replaced at growing intervals."""
         now = time.monotonic()
         if self._asked is None:
             self._asked = now
@@ -123,12 +123,12 @@ class Examiner:
 
 
 class Health:
-    """Answers of the three probes.
+    """The results of the three probes.
 
     Args:
         board: the service's board.
         options: its options.
-        examine: what readiness asks besides the board.
+        examine: examines the parts that readiness needs besides the board.
     """
 
     def __init__(
@@ -140,15 +140,15 @@ class Health:
         self._last_turn = 0.0
 
     def warm_up(self) -> None:
-        """Examine for the first time, which loads the application; nobody waits for it."""
+        """Start the first examination, which loads the application, without a wait for it."""
         threading.Thread(target=self._examiner.latest, daemon=True).start()
 
     def close(self) -> None:
-        """Examine nothing any more."""
+        """Stop examining."""
         self._examiner.close()
 
     def startup(self) -> Finding:
-        """Has the port been opened, and has a worker loaded the application?"""
+        """Report whether the port is open and a worker has loaded the application."""
         service = self._board.service()
         if service.phase != STARTED:
             state = service.note or "starts"
@@ -158,7 +158,7 @@ class Health:
         return Finding({"service": state}, {})
 
     def alive(self) -> Finding:
-        """Has a hub turned within the timeout? Never waits; true until all is started."""
+        """Report whether a hub is alive within the timeout; ok during the start. Never waits."""
         service = self._board.service()
         if service.phase != STARTED or not self._options.timeout:
             return Finding({"workers": OK}, {})
@@ -170,7 +170,7 @@ class Health:
         return Finding({"workers": state}, {})
 
     def ready(self) -> Finding:
-        """Should the service get requests now?"""
+        """Report whether the service should get requests now."""
         service, workers = self._board.service(), self._board.workers()
         turning = [w for w in workers if w.loaded and w.silent < self._longest_silence]
         accepting = [worker for worker in turning if not worker.draining]
@@ -198,13 +198,13 @@ class Health:
         return OK if service.phase == STARTED else service.note or "starts"
 
     def _load(self, workers: list[Worker]) -> str:
-        """Judge the workers that accept: lag of the best, mean of what waits, longest stall."""
+        """Examine accepting workers: lowest lag, mean waiters and in flight, longest stall."""
         options, count = self._options, len(workers)
         for name, value, limit in (
             ("hub lag", min(worker.lag for worker in workers), options.ready_max_lag),
             ("waiters", sum(w.waiters for w in workers) / count, options.ready_max_waiters),
             ("in flight", sum(w.in_flight for w in workers) / count, options.ready_max_in_flight),
-            # One is enough: the kernel goes on giving it connections.
+            # One stalled worker is enough: the kernel keeps giving it connections.
             ("stalled line", max(worker.stalled for worker in workers), options.ready_max_stall),
         ):
             if value >= limit:

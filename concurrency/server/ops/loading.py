@@ -1,7 +1,7 @@
-"""Threads that the application starts while it is loaded, in a process that only looks at it.
+"""Holds back threads that the application starts on import, in a process that only inspects it.
 
 Schedulers and consumers start when the application is imported or its apps are ready.
-They are meant for processes that serve, and would run once more beside the probes.
+They are meant for processes that serve, and would run a second time beside the probes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ __all__ = ["without_threads"]
 
 logger = logging.getLogger("concurrency.server")
 
-_PATIENCE = 0.5  # seconds that the loading thread waits for another until that one is started
+_PATIENCE = 0.5  # seconds that the loading thread waits for a thread before that is started
 
 _start: Any = threading.Thread.start
 
 
 @contextmanager
 def without_threads() -> Iterator[None]:
-    """Start no thread in this block that the code in it, in the same thread, asks for.
+    """Hold back the threads that this thread's code in the block starts.
 
-    Unless it waits for one. A thread that it joins is started after all; so are those of
-    executors when it waits for anything else of `threading`, and if that does not help,
+    If the code waits, they start after all: a thread that it joins does; if it waits for
+    anything else of `threading`, the threads of executors do, and if that does not help,
     all of them.
     """
     held: list[threading.Thread] = []
@@ -74,7 +74,7 @@ def _start_if_waited_for(
         elif waits_since is None:
             waits_since = time.monotonic()
         elif time.monotonic() - waits_since > _PATIENCE:
-            # Somebody usually waits for the results of an executor.
+            # Code usually waits for the results of an executor.
             wanted = [thread for thread in held if is_of_executor(thread)] or list(held)
             for thread in wanted:
                 held.remove(thread)

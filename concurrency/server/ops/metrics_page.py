@@ -1,4 +1,4 @@
-"""The page of the metrics: what all workers counted, and what stands on the board."""
+"""The metrics page: the counts of all workers, and the numbers of the board."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _ATTEMPTS = 3
 
 
 class _Counted(MultiProcessCollector):
-    """The sums over all workers, also while one of them creates a file.
+    """The sums over all workers, even while one of them creates a file.
 
-    prometheus-client creates a file, then gives it a size, and cannot read it between the
-    two: a scrape that comes while a worker is replaced meets such a file, and one that a
-    killed worker leaves stays until the next worker of its row. There is nothing in it.
+    prometheus-client creates a file, then sets its size, and cannot read it in between. A
+    scrape during the replacement of a worker can find such a file, and one left by a killed
+    worker stays until the next worker of its row. It contains no data.
     """
 
     def collect(self) -> Any:
@@ -62,11 +62,11 @@ def _size(path: Path) -> int:
 
 
 class Exposition:
-    """Answers a scrape, in the format that is asked for.
+    """Responds to a scrape, in the requested format.
 
     Args:
         board: the service's board.
-        folder: where the workers count.
+        folder: the folder of the workers' metric files.
     """
 
     def __init__(self, board: Board, folder: str) -> None:

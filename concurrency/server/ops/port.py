@@ -1,8 +1,8 @@
-"""The HTTP server of the ops port: which requests it takes, and for how long.
+"""The HTTP server of the ops port, with its limits on requests and their duration.
 
 Serves pages with one native thread for each connection. Slow clients cannot keep others
-out: a request has a limit as a whole, and when all threads are busy the oldest
-connection makes way. Does not depend on what the pages show.
+out: the whole request has a time limit, and if all threads are busy the oldest connection
+is closed. Does not depend on the content of the pages.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_BUSY = 256  # threads, with those whose connection was cut while they made
 _HEAD_LIMIT = 2.0  # seconds from the connection to the end of the request's head
 _LIMIT = 10.0  # seconds from the connection to the end of the response
 _LAST_ANSWERS = 5.0  # seconds for responses in progress when the server ends
-_LOOK = 0.1  # seconds between two looks at them
+_LOOK = 0.1  # seconds between two checks of them
 
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(?::\d*)?")  # a Host header: name or address, port
 _TURNED_AWAY = (
@@ -43,7 +43,7 @@ Page = Callable[[str], tuple[int, str, bytes]]
 
 
 class _Connection:
-    """One client: since when, and whether the head of its request is complete."""
+    """One client: the time of its connection, and whether its request's head is complete."""
 
     __slots__ = ("has_asked", "since")
 
@@ -53,22 +53,22 @@ class _Connection:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """What sorts the connection first that is cut first."""
+        """The sort key; the connection that is cut first sorts first."""
         return self.has_asked, self.since
 
     def is_late(self, now: float) -> bool:
-        """Return whether it has taken longer than it may."""
+        """Return whether it has exceeded its time limit."""
         return now - self.since > (_LIMIT if self.has_asked else _HEAD_LIMIT)
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a socket that is listening already.
+    """Serves a socket that already listens.
 
     Args:
         listener: the socket.
-        pages: by path, what returns status, content type and body for an Accept header.
-        hosts: names by which it may be asked, besides IP addresses, localhost and the
-            name of this machine.
+        pages: by path, functions that return status, content type and body for an Accept
+            header.
+        hosts: accepted host names besides IP addresses, localhost and this machine's name.
         log: whether to log each request.
     """
 
@@ -96,17 +96,17 @@ class Server(ThreadingHTTPServer):
                 self._connections[sock].has_asked = True
 
     def service_actions(self) -> None:
-        """Cut connections that are late; called between two looks at the listener."""
+        """Cut late connections; called between two polls of the listener."""
         now = time.monotonic()
         with self._changed:
             for sock in [sock for sock, one in self._connections.items() if one.is_late(now)]:
                 self._cut(sock)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a client in a thread; when there are too many clients, cut the oldest.
+        """Serve a client in a thread; if there are too many clients, cut the oldest.
 
-        One that has not sent its head goes first, so a flood of those leaves the
-        responses in progress alone.
+        A connection without a complete head is cut first, so a flood of those does not
+        affect responses in progress.
         """
         with self._changed:
             if self._busy >= _MOST_BUSY:
@@ -144,7 +144,7 @@ class Server(ThreadingHTTPServer):
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Accept nobody any more, free the port, and send the responses in progress."""
+        """Stop accepting, free the port, and send the responses in progress."""
         self.shutdown()
         self.socket.close()
         end = time.monotonic() + _LAST_ANSWERS
@@ -154,7 +154,7 @@ class Server(ThreadingHTTPServer):
                 self.service_actions()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what broke a response; a client that has left breaks none."""
+        """Log an error in a response, unless the client has disconnected."""
         if not isinstance(sys.exception(), ConnectionError):
             logger.exception("the ops port could not answer")
 
@@ -203,9 +203,9 @@ def as_json(status: int, content: dict[str, Any]) -> tuple[int, str, bytes]:
 
 
 def is_own_name(host: str, names: Iterable[str]) -> bool:
-    """Return whether a Host header names this machine and not a domain that was led here.
+    """Return whether a Host header names this machine and not a foreign domain.
 
-    A page of an attacker's domain whose address is changed to this one (DNS rebinding)
+    If an attacker points a domain at this address (DNS rebinding), a page of that domain
     could otherwise read the port through a browser, which sends the domain's name.
 
     Args:

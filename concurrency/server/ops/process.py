@@ -1,9 +1,9 @@
 """The ops process: probes and metrics of one service, on a port of their own.
 
-A process of its own and native threads, so that no worker, however busy, keeps it from
-answering; not patched. The arbiter starts it (`concurrency.server.arbiter.ops_supervisor`),
-and gives it the listening socket and one end of a socket pair; it ends when the other end
-closes. Signals that end a whole group do not end it: it says that the service drains.
+It is an unpatched process with native threads, so that no busy worker can keep it from
+responding. The arbiter starts it (`concurrency.server.arbiter.ops_supervisor`) with the
+listening socket and one end of a socket pair; it ends when the other end closes. Signals to
+the whole process group do not end it, so that it can report that the service drains.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = ["main"]
 logger = logging.getLogger("concurrency.server")
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
-_LOOK = 0.5  # seconds between two looks for a change of state
+_LOOK = 0.5  # seconds between two checks for a change of state
 _LAST_WORDS = 10.0  # seconds for webhooks when the start has failed
 
 
 def _no_metrics(accept: str) -> tuple[int, str, bytes]:
-    """Say why there are no metrics."""
+    """Return the page that explains why there are no metrics."""
     hint = f"prometheus-client is not installed: {remedy('metrics')}"
     if is_installed():
         hint = "the service's folder could not be made: the log says why"
@@ -54,7 +54,7 @@ def _probe(ask: Callable[[], Finding]) -> Page:
 
 
 def main() -> None:
-    """Serve until the arbiter has gone. Called with two descriptors: its channel, the port."""
+    """Serve until the arbiter has ended. Called with two descriptors: its channel, the port."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     channel = socket.socket(fileno=int(sys.argv[1]))
