@@ -1,4 +1,4 @@
-"""The body of an answer by WSGI: whether it is complete, and when it ends."""
+"""The body of a WSGI response: whether it is complete, and when it ends."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["ending", "has_one_chunk", "is_complete"]
 
 
 def is_complete(environ: dict[str, Any], chunks: Iterable[bytes]) -> bool:
-    """Return whether nothing of an answer has to be produced any more.
+    """Return whether the body of a response is already complete.
 
-    So it is with lists, with a response of Django that is no stream, and with a file,
-    which the server sends by itself.
+    This is true of lists, of Django's non-streaming responses, and of a file, which the
+    server sends by itself.
     """
     if getattr(chunks, "streaming", None) is False or isinstance(chunks, list | tuple):
         return True
@@ -29,12 +29,12 @@ def has_one_chunk(chunks: Iterable[bytes]) -> bool:
 def ending(
     environ: dict[str, Any], chunks: Iterable[bytes], then: Callable[[], None]
 ) -> Iterable[bytes]:
-    """Return an answer that calls something when its last chunk was produced, or it is closed.
+    """Return a body that calls a function after its last chunk, or when it is closed.
 
     Args:
         environ: of the request.
-        chunks: the answer.
-        then: may be called twice.
+        chunks: the body of the response.
+        then: the function; it may be called twice.
     """
     body = _Body(chunks, getattr(chunks, "close", None), then)
     if _is_file(environ, chunks):
@@ -50,7 +50,7 @@ def _is_file(environ: dict[str, Any], chunks: Iterable[bytes]) -> bool:
 
 
 class _Body:
-    """The body of an answer, and what happens when it has ended."""
+    """The body of a response, and the function to call at its end."""
 
     __slots__ = ("_close", "_then", "chunks")
 

@@ -1,7 +1,7 @@
 """The bodies of requests: as long as announced, and with a length where none was announced.
 
 Django reads ``CONTENT_LENGTH`` bytes and takes the end of the input for the end of the body.
-So a body in chunks would be empty to it, and one that was cut off complete. Depends on
+So Django would see a chunked body as empty, and a cut-off one as complete. Depends on
 gunicorn only for the errors of its parser.
 """
 
@@ -20,32 +20,32 @@ from concurrency.server.worker.unsent import OVER
 
 __all__ = ["Announced", "BodyCutOff", "BodyTooLarge", "BodyTooSlow", "spool"]
 
-# Bytes that are kept in memory; what is longer goes to a temporary file.
+# Bytes that are kept in memory; a longer body goes to a temporary file.
 _IN_MEMORY = 1 << 20
 _PIECE = 1 << 16
 
 
 class BodyCutOff(OSError):
-    """A body ended before the length that was announced, or its chunks are broken.
+    """A body ended before its announced length, or its chunks are broken.
 
-    An OSError, as everything that ends the reading of a body: Django makes of it an
+    An OSError, like all errors while reading a body: Django converts it to
     ``UnreadablePostError``.
     """
 
 
 class BodyTooLarge(OSError):
-    """A body in chunks is longer than it may be."""
+    """A chunked body exceeds the size limit."""
 
 
 class BodyTooSlow(OSError):
-    """A body came more slowly than a client may send."""
+    """The client sent a body more slowly than the minimum rate."""
 
 
 class Announced:
     """A body whose length was announced; fewer bytes are an error (RFC 9112, 6.3).
 
     Args:
-        body: the server's, which returns fewer bytes than asked for at its end alone.
+        body: the server's; it returns fewer bytes than requested only at its end.
         length: bytes.
     """
 
@@ -56,10 +56,10 @@ class Announced:
         self._left = length
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return so many bytes, or all that are left.
+        """Return this many bytes, or all that are left.
 
         Raises:
-            BodyCutOff: the client has sent fewer.
+            BodyCutOff: the client has sent fewer bytes than announced.
         """
         wanted = self._wanted(size)
         return self._taken(self._body.read(wanted), wanted) if wanted else b""
@@ -102,15 +102,15 @@ def spool(
 
     Args:
         body: the server's.
-        limit: bytes that it may have; 0: any number.
+        limit: maximum size in bytes; 0: no limit.
         min_rate: bytes per second that the client must send, averaged over ``OVER``
             seconds; 0: any rate.
-        folder: where a large one is kept; None for the system's folder.
+        folder: the folder for a large body; None for the system's folder.
 
     Raises:
-        BodyTooLarge: it has more.
-        BodyCutOff: it does not end as it should.
-        BodyTooSlow: the client sends less.
+        BodyTooLarge: the body exceeds ``limit``.
+        BodyCutOff: the body ends too early, or its chunks are broken.
+        BodyTooSlow: the client sends more slowly than ``min_rate``.
         OSError: the file cannot be written.
     """
     file: Any = SpooledTemporaryFile(_IN_MEMORY, dir=folder)  # noqa: SIM115 - closed with the answer
@@ -129,7 +129,7 @@ def spool(
 
 
 def _piece(body: Any, least: int) -> bytes:
-    """Return the next piece, which has to come in time if it is to have a least size."""
+    """Return the next chunk; with a minimum rate it must arrive in time."""
     limited: AbstractContextManager[Any] = deadline(OVER) if least else nullcontext()
     try:
         with limited:

@@ -1,7 +1,7 @@
-"""``Drain``: whether a worker is about to end, and who would not notice by himself.
+"""``Drain``: whether a worker drains, and which clients are idle.
 
-Owns the moment at which the end began, and the sockets of clients that may send a request
-but have not. Knows neither gunicorn nor requests.
+Owns the time at which the drain began, and the sockets of clients that may send a request
+but have not. Does not depend on gunicorn or on requests.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FRESH = 0.5
 
 
 class Drain:
-    """The end of one worker, which begins once and is never called off.
+    """The drain of one worker, which begins once and cannot be undone.
 
     Attributes:
         begun: when it began, on the clock of ``time.monotonic()``; None before.
@@ -51,13 +51,13 @@ class Drain:
         self._idle: WeakKeyDictionary[Any, tuple[float, weakref.ref[Any]]] = WeakKeyDictionary()
 
     def begin(self) -> None:
-        """Begin the end, if it has not begun. Safe in a signal handler."""
+        """Begin the drain, if it has not begun. Safe in a signal handler."""
         if self.begun is None:
             self.begun = time.monotonic()
             self.then()
 
     def left(self, graceful_timeout: float) -> float:
-        """Return how many seconds what still runs may take until it is cancelled."""
+        """Return the seconds until the remaining work is cancelled."""
         begun = time.monotonic() if self.begun is None else self.begun
         return begun + graceful_timeout - TO_CANCEL - time.monotonic()
 
@@ -72,14 +72,14 @@ class Drain:
         self._idle[sock] = since, weakref.ref(gevent.getcurrent())
 
     def is_busy(self, sock: Any) -> None:
-        """Take note of a client that has sent something, or has left."""
+        """Record a client that has sent data, or has disconnected."""
         self._idle.pop(sock, None)
 
     def close_idle(self) -> None:
         """Close every idle connection, unless a request is on it.
 
-        Whoever reads from it still finds what has arrived, and only then the end. So a
-        request that came in the last moment is answered.
+        The greenlet that reads from it still gets the bytes that have arrived before it sees
+        the end. So a request that came at the last moment is served.
         """
         now = time.monotonic()
         for sock, (since, reader) in list(self._idle.items()):
