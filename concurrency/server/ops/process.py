@@ -187,8 +187,11 @@ class _Watch:
             time.sleep(_LOOK)
 
     def _look(self) -> None:
-        for kind, ask in self._probes.items():
-            finding, told = ask(), self._told[kind]
+        # In reverse, so that a worker that is loaded meanwhile cannot make the service ready
+        # before it has started.
+        findings = {kind: ask() for kind, ask in reversed(self._probes.items())}
+        for kind, told in list(self._told.items()):
+            finding = findings[kind]
             self._told[kind] = finding.ok
             if told is not None and told != finding.ok:
                 info = "; ".join(f"{name}: {finding.parts[name]}" for name in finding.failed)
